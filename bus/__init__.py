@@ -1,1 +1,1 @@
-"""The message bus: typed records on partitioned append-only logs, and the roles that decide over them."""
+"""The message bus: typed records on partitioned append-only logs, and Deciders that own them. Knows nothing of agents."""

@@ -1,1 +1,1 @@
-"""The services that run a fleet of agents over the bus, and the edges that people meet them at."""
+"""Services that talk only through records on the bus."""
