@@ -1,0 +1,88 @@
+"""The Decider: the pure core of every role, and the draft of one decision.
+
+A role is four functions over one immutable state, which is the fold of the role's own facts on one partition:
+
+    initial() -> State
+    decide(draft, heard)            adds facts to the draft; may ignore a known record that does not concern it
+    evolve(state, fact, time_ms) -> State     may ignore nothing: an unknown fact raises
+    deadlines(state) -> Deadlines   when it wants to be woken
+
+`decide` sees `draft.state`, `draft.now_ms` and the heard envelope, and nothing else: no clock, no randomness, no I/O. Each `draft.add(fact)` evolves
+`draft.state` at once, so that later facts of the decision build on earlier ones and nothing is folded twice.
+
+When a deadline comes, `heard.record` is a `DeadlineReached`; the decision must move or clear that deadline.
+An input that somebody waits on always leads to a fact (queued, refused …). Deciders are idempotent by id: the same input twice changes nothing.
+Keep collections in `immutables.Map` or tuples; its iteration order depends on the hash seed, so sort before you iterate.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+from bus.deadline import Deadlines
+from bus.record import Envelope, Fact, Record, derive_id
+
+S = TypeVar("S")
+
+DECISION_RECORDS_MAX = 500
+"""Most facts in one decision; more become a cursor in state, continued by an immediate deadline."""
+
+DECISION_BYTES_MAX = 512 * 1024
+"""Most bytes in one decision."""
+
+
+class Draft(Generic[S]):
+    """One decision in the making: its facts, and the state that they lead to."""
+
+    __slots__ = ("_evolve", "blobs", "cause_id", "facts", "now_ms", "role", "state")
+
+    def __init__(
+        self,
+        role: "Role[S]",
+        state: S,
+        cause_id: str,
+        now_ms: int,
+        blobs: Mapping[str, bytes] | None = None,
+    ) -> None:
+        self.role, self.state, self.cause_id, self.now_ms = role.name, state, cause_id, now_ms
+        self.blobs: Mapping[str, bytes] = blobs or {}  # by digest: what `needs` asked for; None stands for what the store lacks
+        self.facts: list[Fact] = []
+        self._evolve = role.evolve
+
+    def add(self, fact: Fact) -> None:
+        """Conclude this fact."""
+        self.facts.append(fact)
+        self.state = self._evolve(self.state, fact, self.now_ms)
+
+    def new_id(self, *parts: object) -> str:
+        """An id for a new aggregate that depends on the cause and the parts alone."""
+        return derive_id(self.role, self.cause_id, *parts)
+
+
+def _needs_nothing(state: Any, heard: Envelope) -> tuple[str, ...]:
+    return ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Role(Generic[S]):
+    """A role: its place on the map, and its Decider."""
+
+    name: str  # "orchestrator.runs"
+    home: str  # the one channel that it writes
+    hears: frozenset[type[Record]]  # asks, reports, posts and others' facts that it decides on
+    says: frozenset[type[Fact]]
+    initial: Callable[[], S]
+    decide: Callable[[Draft[S], Envelope], None]
+    evolve: Callable[[S, Fact, int], S]
+    deadlines: Callable[[S], Deadlines] = field(default=lambda state: Deadlines())
+    needs: Callable[[S, Envelope], tuple[str, ...]] = _needs_nothing
+    """Digests whose content `decide` wants for this input; the runtime loads them first and the input waits."""
+
+    @property
+    def service(self) -> str:
+        return self.name.partition(".")[0]
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The channels it reads: its home and those of what it hears, sorted."""
+        return tuple(sorted({self.home, *(kind.channel for kind in self.hears)}))

@@ -1,0 +1,58 @@
+"""Fences: how every reader knows, from the log alone, whose facts count."""
+
+from typing import NamedTuple
+
+from bus.record import ClaimedFence, Origin
+
+
+class Fence(NamedTuple):
+    """The newest claim of one role on one partition and the next sequence number; `gap` once a number was missing.
+
+    A claim counts only if its epoch is the newest one's plus one. Facts count only under the newest claim and in sequence; from a gap on, the
+    rest of that claim is ignored. Whoever reads the same records comes to the same fence.
+    """
+
+    session: str = ""
+    epoch: int = 0
+    seq: int = 0
+    gap: bool = False
+
+    def read(self, origin: Origin) -> tuple["Fence", bool]:
+        """The fence behind a claim or fact of its role, and whether that record counts."""
+        if origin.kind == "claim":
+            counts = origin.epoch == self.epoch + 1
+            return (Fence(origin.session, origin.epoch) if counts else self), counts
+        if origin.session != self.session or origin.epoch != self.epoch or self.gap:
+            return self, False
+        if origin.seq != self.seq:
+            return Fence(self.session, self.epoch, self.seq, gap=True), False
+        return Fence(self.session, self.epoch, self.seq + 1), True
+
+
+class Fences:
+    """The fences of all roles that write one partition, at one position of it."""
+
+    def __init__(self, fences: dict[str, Fence] | None = None) -> None:
+        self.by_role: dict[str, Fence] = dict(fences or {})
+
+    def admit(self, origin: Origin) -> bool:
+        """Whether a record counts. Asks and reports need no claim; posts are fenced by their addressee."""
+        if origin.kind not in ("fact", "claim"):
+            return True
+        fence, counts = self.by_role.get(origin.role, Fence()).read(origin)
+        self.by_role[origin.role] = fence
+        return counts
+
+    def copy(self) -> "Fences":
+        return Fences(self.by_role)
+
+    def saved(self) -> tuple[ClaimedFence, ...]:
+        """As `Heard` keeps them, sorted by role."""
+        return tuple(
+            ClaimedFence(role=role, session=f.session, epoch=f.epoch, seq=f.seq, gap=f.gap)
+            for role, f in sorted(self.by_role.items())
+        )
+
+    @classmethod
+    def restored(cls, saved: tuple[ClaimedFence, ...]) -> "Fences":
+        return cls({f.role: Fence(f.session, f.epoch, f.seq, f.gap) for f in saved})
