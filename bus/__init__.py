@@ -1,1 +1,2 @@
-"""The message bus: typed records on partitioned append-only logs, and Deciders that own them. Knows nothing of agents."""
+"""The message bus: typed records on partitioned append-only logs, and Deciders that own them. Knows nothing of
+agents."""

@@ -6,7 +6,8 @@ from typing import Protocol
 
 
 class Assignment(Protocol):
-    """Partition numbers that are this process's to own. The same numbers hold for all roles of a service, on all channels."""
+    """Partition numbers that are this process's to own. The same numbers hold for all roles of a service, on all
+    channels."""
 
     def watch(self) -> AsyncIterator[frozenset[int]]:
         """The numbers now, and again whenever they differ from what was last given; ends when the assignment is closed.

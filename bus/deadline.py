@@ -12,7 +12,7 @@ class _Node(NamedTuple):
     """A leftist heap: the smallest of its tree at the top, the shorter spine on the right."""
 
     at_ms: int
-    id: str
+    name: str
     rank: int
     left: _Node | None
     right: _Node | None
@@ -22,7 +22,7 @@ def _merge(a: _Node | None, b: _Node | None) -> _Node | None:
     """Both heaps in one; walks the right spines only, which are logarithmic."""
     spine: list[_Node] = []
     while a is not None and b is not None:
-        if (b.at_ms, b.id) < (a.at_ms, a.id):
+        if (b.at_ms, b.name) < (a.at_ms, a.name):
             a, b = b, a
         spine.append(a)
         a = a.right
@@ -31,7 +31,7 @@ def _merge(a: _Node | None, b: _Node | None) -> _Node | None:
         left, right = node.left, rest
         if (left.rank if left else 0) < (right.rank if right else 0):
             left, right = right, left
-        rest = _Node(node.at_ms, node.id, (right.rank if right else 0) + 1, left, right)
+        rest = _Node(node.at_ms, node.name, (right.rank if right else 0) + 1, left, right)
     return rest
 
 
@@ -47,24 +47,24 @@ class Deadlines:
         self.times: Map[str, int] = Map() if times is None else times
         self._heap, self._size = _heap, _size
         if times and _heap is None:
-            for id, at_ms in sorted(times.items()):
-                self._heap = _merge(self._heap, _Node(at_ms, id, 1, None, None))
+            for name, at_ms in sorted(times.items()):
+                self._heap = _merge(self._heap, _Node(at_ms, name, 1, None, None))
             self._size = len(times)
 
-    def set(self, id: str, at_ms: int) -> Deadlines:
+    def set(self, name: str, at_ms: int) -> Deadlines:
         """With this deadline at this time, wherever it was before."""
-        heap = _merge(self._heap, _Node(at_ms, id, 1, None, None))
-        return _tidied(self.times.set(id, at_ms), heap, self._size + 1)
+        heap = _merge(self._heap, _Node(at_ms, name, 1, None, None))
+        return _tidied(self.times.set(name, at_ms), heap, self._size + 1)
 
-    def clear(self, id: str) -> Deadlines:
+    def clear(self, name: str) -> Deadlines:
         """Without this deadline; it need not be there."""
-        if id not in self.times:
+        if name not in self.times:
             return self
-        return _tidied(self.times.delete(id), self._heap, self._size)
+        return _tidied(self.times.delete(name), self._heap, self._size)
 
     def first(self) -> tuple[int, str] | None:
         """The earliest as (time, name); of equal times the smallest name."""
-        return (self._heap.at_ms, self._heap.id) if self._heap else None
+        return (self._heap.at_ms, self._heap.name) if self._heap else None
 
     def __iter__(self) -> Iterator[tuple[str, int]]:
         return iter(sorted(self.times.items()))
@@ -85,6 +85,6 @@ class Deadlines:
 def _tidied(times: Map[str, int], heap: _Node | None, size: int) -> Deadlines:
     if size > 2 * len(times) + 64:
         return Deadlines(times)
-    while heap is not None and times.get(heap.id) != heap.at_ms:
+    while heap is not None and times.get(heap.name) != heap.at_ms:
         heap, size = _merge(heap.left, heap.right), size - 1
     return Deadlines(times, heap, size) if times else Deadlines()

@@ -7,12 +7,14 @@ A role is four functions over one immutable state, which is the fold of the role
     evolve(state, fact, time_ms) -> State     may ignore nothing: an unknown fact raises
     deadlines(state) -> Deadlines   when it wants to be woken
 
-`decide` sees `draft.state`, `draft.now_ms` and the heard envelope, and nothing else: no clock, no randomness, no I/O. Each `draft.add(fact)` evolves
-`draft.state` at once, so that later facts of the decision build on earlier ones and nothing is folded twice.
+`decide` sees `draft.state`, `draft.now_ms` and the heard envelope, and nothing else: no clock, no randomness, no I/O.
+Each `draft.add(fact)` evolves `draft.state` at once, so that later facts of the decision build on earlier ones and
+nothing is folded twice.
 
 When a deadline comes, `heard.record` is a `DeadlineReached`; the decision must move or clear that deadline.
-An input that somebody waits on always leads to a fact (queued, refused …). Deciders are idempotent by id: the same input twice changes nothing.
-Keep collections in `immutables.Map` or tuples; its iteration order depends on the hash seed, so sort before you iterate.
+An input that somebody waits on always leads to a fact (queued, refused …). Deciders are idempotent by id: the same
+input twice changes nothing. Keep collections in `immutables.Map` or tuples; its iteration order depends on the hash
+seed, so sort before you iterate.
 """
 
 from collections.abc import Callable, Mapping
@@ -42,10 +44,11 @@ class Draft(Generic[S]):
         state: S,
         cause_id: str,
         now_ms: int,
-        blobs: Mapping[str, bytes] | None = None,
+        blobs: Mapping[str, bytes | None] | None = None,
     ) -> None:
         self.role, self.state, self.cause_id, self.now_ms = role.name, state, cause_id, now_ms
-        self.blobs: Mapping[str, bytes] = blobs or {}  # by digest: what `needs` asked for; None stands for what the store lacks
+        # By digest, what `needs` asked for; None where the store says that it has no such blob.
+        self.blobs: Mapping[str, bytes | None] = blobs or {}
         self.facts: list[Fact] = []
         self._evolve = role.evolve
 

@@ -8,8 +8,8 @@ from bus.record import ClaimedFence, Origin
 class Fence(NamedTuple):
     """The newest claim of one role on one partition and the next sequence number; `gap` once a number was missing.
 
-    A claim counts only if its epoch is the newest one's plus one. Facts count only under the newest claim and in sequence; from a gap on, the
-    rest of that claim is ignored. Whoever reads the same records comes to the same fence.
+    A claim counts only if its epoch is the newest one's plus one. Facts count only under the newest claim and in
+    sequence; from a gap on, the rest of that claim is ignored. Whoever reads the same records comes to the same fence.
     """
 
     session: str = ""

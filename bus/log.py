@@ -1,24 +1,28 @@
 """The Log: a namespace of partitioned, append-only channels. This contract is the specification of every backend.
 
-**Order.** A partition is a dense sequence of offsets from its start; what is stored never changes and never moves. There is no order
-between partitions.
+**Order.** A partition is a dense sequence of offsets from its start; what is stored never changes and never moves.
+There is no order between partitions.
 
-**Append.** `append(partition, records)` writes one batch: all its records at adjacent offsets, or none, also when the process or the
-machine dies in the middle. It returns at once with a future, so that appends can be pipelined; batches that one Appender
-sends to one partition stand in the log in the order of the calls. The future ends with the offset of the first record once the batch is
-durable (SQLite: after fsync; Kafka: acknowledged by all in-sync replicas), or with
+**Append.** `append(partition, records)` writes one batch: all its records at adjacent offsets, or none, also when the
+process or the machine dies in the middle. It returns at once with a future, so that appends can be pipelined; batches
+that one Appender sends to one partition stand in the log in the order of the calls. The future ends with the offset
+of the first record once the batch is durable (SQLite: after fsync; Kafka: acknowledged by all in-sync replicas), or
+with
   - `RecordTooLarge`, `LogFull`, `Refused`: nothing was or will be written;
-  - `AppendUnknown`: it may be written now, later or never. From then on the Appender is spent: every later append on it fails with
+  - `AppendUnknown`: it may be written now, later or never. From then on the Appender is spent: every later append on
+  it fails with
     `AppendUnknown` too. Close it and take a new one; only reading the log back tells what happened.
 An empty batch is a `ValueError`. `RECORD_BYTES_MAX` and `BATCH_BYTES_MAX` count `size(record)`.
 
-**Read.** A Reader holds a position for each of its partitions and hands out what is stored from there on, in offset order, each record
-once. `read()` waits without polling delay: it returns as soon as at least one record can be read, and empty-handed only after
-`wait_ms`. What an append acknowledged can be read at once by every reader; what is not durable is never handed out. Readers are independent
-of one another, of appenders and of group membership; a reader may start at any offset from `starts()` to `ends()`, also in a process that
-did not write the log. A position below the start or above the end makes `read()` raise `OffsetOutOfRange`.
+**Read.** A Reader holds a position for each of its partitions and hands out what is stored from there on, in offset
+order, each record once. `read()` waits without polling delay: it returns as soon as at least one record can be read,
+and empty-handed only after `wait_ms`. What an append acknowledged can be read at once by every reader; what is not
+durable is never handed out. Readers are independent of one another, of appenders and of group membership; a reader
+may start at any offset from `starts()` to `ends()`, also in a process that did not write the log. A position below
+the start or above the end makes `read()` raise `OffsetOutOfRange`.
 
-**Ends.** `ends()` gives for each partition the offset that its next record will get, as of some moment after the call began.
+**Ends.** `ends()` gives for each partition the offset that its next record will get, as of some moment after the call
+began.
 
 All calls of one Log come from one event loop. After `close()` every call raises `Unavailable`.
 """

@@ -18,8 +18,8 @@ class Value(BaseModel):
 class Record(Value):
     """Root of all record types. `class TaskAssigned(Fact, channel="task")` names the one channel where the type stands.
 
-    Fields are `str`, `int` (64 bits), `float`, `bool`, `bytes`, a `Value`, `tuple[X, ...]`, `Mapping[str, X]` or `X | None`; every field
-    that is added later has a default. Public docstrings become the Avro doc.
+    Fields are `str`, `int` (64 bits), `float`, `bool`, `bytes`, a `Value`, `tuple[X, ...]`, `Mapping[str, X]` or `X |
+    None`; every field that is added later has a default. Public docstrings become the Avro doc.
     """
 
     channel: ClassVar[str] = ""
@@ -82,7 +82,8 @@ class Cause(NamedTuple):
 
 
 class Origin(NamedTuple):
-    """Who wrote a record under which claim, and its place in the decision. Asks and reports have no claim: role is empty.
+    """Who wrote a record under which claim, and its place in the decision. Asks and reports have no claim: role is
+    empty.
 
     Of a post, `seq` is its number between sender and addressee, and the cause is the fact at home.
     """
@@ -92,8 +93,8 @@ class Origin(NamedTuple):
     session: str = ""
     epoch: int = 0
     seq: int = 0
-    index: int = 0
-    count: int = 1
+    part: int = 0  # this is record `part` of the decision's `parts`
+    parts: int = 1
     cause: str = ""
 
 
