@@ -1,0 +1,148 @@
+"""A Kafka broker of the tests' own as a Java process, to be killed, paused and started again."""
+
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+from tests.brokers.loopback import HOST, free_ports
+from tests.brokers.metadata import serves_clients
+from tests.eventually import eventually_blocking
+
+READY_TIMEOUT_S = 90
+STOP_TIMEOUT_S = 30
+PORT_TRIES = 3
+
+PROPERTIES = """\
+process.roles=broker,controller
+node.id=1
+controller.quorum.bootstrap.servers={host}:{controller_port}
+listeners=PLAINTEXT://{host}:{port},CONTROLLER://{host}:{controller_port}
+advertised.listeners=PLAINTEXT://{host}:{port},CONTROLLER://{host}:{controller_port}
+controller.listener.names=CONTROLLER
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+inter.broker.listener.name=PLAINTEXT
+log.dirs={home}/data-{port}
+offsets.topic.replication.factor=1
+offsets.topic.num.partitions=4
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+transaction.state.log.num.partitions=4
+group.initial.rebalance.delay.ms=0
+auto.create.topics.enable=false
+# A killed broker may register again only when its old session has run out.
+broker.session.timeout.ms=3000
+broker.heartbeat.interval.ms=500
+"""
+
+
+class KafkaProcess:
+    """One broker, its port and its data directory.
+
+    All methods block until what they ask for is so; in a coroutine call them by `asyncio.to_thread`.
+    """
+
+    def __init__(self, jars: Path, home: Path) -> None:
+        self._jars = jars
+        self._home = home
+        self._process: subprocess.Popen[bytes] | None = None
+        self.port = 0
+
+    @property
+    def bootstrap(self) -> str:
+        """The address for clients; it stays the same over restarts."""
+        return f"{HOST}:{self.port}"
+
+    @property
+    def output(self) -> Path:
+        """The file that the broker's words go to."""
+        return self._home / "broker.log"
+
+    def start(self) -> None:
+        """Start it and return when it serves clients; the first time, on ports that were free a moment ago."""
+        if self.port:
+            self._launch()
+            return
+        for tries_left in reversed(range(PORT_TRIES)):
+            self._format()
+            try:
+                self._launch()
+                return
+            except AssertionError:
+                if not tries_left or "BindException" not in self.output.read_text():
+                    raise
+
+    def stop(self) -> None:
+        """End it in good order; whatever does not end so is killed."""
+        if self._process is None:
+            return
+        self.resume()
+        self._process.terminate()
+        try:
+            self._process.wait(STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+        self._reap()
+
+    def kill(self) -> None:
+        """End it at once, by SIGKILL."""
+        self._signal(signal.SIGKILL)
+        self._reap()
+
+    def pause(self) -> None:
+        """Freeze it, by SIGSTOP: connections stay open and nobody answers."""
+        self._signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it go on after a pause."""
+        self._signal(signal.SIGCONT)
+
+    def restart(self) -> None:
+        """Start it again on its data and port, after stopping it where it still runs."""
+        self.stop()
+        self.start()
+
+    def _format(self) -> None:
+        self.port, controller_port = free_ports(2)
+        self._home.mkdir(parents=True, exist_ok=True)
+        text = PROPERTIES.format(host=HOST, port=self.port, controller_port=controller_port, home=self._home)
+        self._properties.write_text(text)
+        tool = self._java("-XX:TieredStopAtLevel=1", main="kafka.tools.StorageTool")
+        identity = subprocess.run([*tool, "random-uuid"], check=True, capture_output=True, text=True).stdout.split()[-1]
+        with self.output.open("ab") as output:
+            options = ["--standalone", "-t", identity, "-c", str(self._properties)]
+            subprocess.run([*tool, "format", *options], check=True, stdout=output, stderr=output)
+
+    def _launch(self) -> None:
+        command = [*self._java("-Xms512m", "-Xmx1g", main="kafka.Kafka"), str(self._properties)]
+        with self.output.open("ab") as output:
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+            )
+        try:
+            eventually_blocking(self._is_decided, READY_TIMEOUT_S, what=f"a Kafka broker on {self.bootstrap}")
+            assert self._process.poll() is None, f"the broker ended; its log says: {self.output.read_text()[-2000:]}"
+        except BaseException:
+            self.kill()
+            raise
+
+    def _is_decided(self) -> bool:
+        """Tell whether it serves or has ended, which is all there is to wait for."""
+        assert self._process is not None
+        return self._process.poll() is not None or serves_clients(HOST, self.port)
+
+    def _java(self, *options: str, main: str) -> list[str]:
+        return ["java", *options, "-cp", f"{self._jars}/*", main]
+
+    @property
+    def _properties(self) -> Path:
+        return self._home / "server.properties"
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self._process is not None and self._process.poll() is None:
+            os.kill(self._process.pid, number)
+
+    def _reap(self) -> None:
+        if self._process is not None:
+            self._process.wait(STOP_TIMEOUT_S)
+            self._process = None
