@@ -7,7 +7,7 @@ import pytest
 from tests.tidy.source_tree import ROOT
 
 TARGET = re.compile(r"^([a-z][a-z-]*):", re.MULTILINE)
-CALL = re.compile(r"\bmake ([a-z][a-z-]*)\b")
+CALL = re.compile(r"(?:^|`)\s*make ([a-z][a-z-]*)\b", re.MULTILINE)
 CODE = re.compile(r"```.*?```|`[^`\n]+`", re.DOTALL)
 
 
