@@ -1,0 +1,22 @@
+"""The language: every record type that stands on a channel, one module per channel. Nothing here does anything.
+
+To add a type: write it in the module of its channel, list its speaker and hearers in `services/topology.py`, run
+`make schemas`.
+"""
+
+from bus.codec import Codec
+from bus.record import Record
+from services.records import data, event, review, task, telemetry
+
+LANGUAGE: tuple[type[Record], ...] = (
+    *task.RECORDS,
+    *event.RECORDS,
+    *data.RECORDS,
+    *review.RECORDS,
+    *telemetry.RECORDS,
+)
+
+
+def language_codec() -> Codec:
+    """A codec for the whole language."""
+    return Codec(LANGUAGE)

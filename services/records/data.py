@@ -1,0 +1,36 @@
+"""DataChannel: artifacts that a workspace shares, their versions and conflicts."""
+
+from bus.record import Ask, Fact, Record
+from services.records.content import Artifact, Content
+
+
+class ArtifactWriteRequested(Ask, channel="data"):
+    """Write a new version of a workspace artifact, from the base version that the writer saw
+    (`content.base_version`)."""
+
+    workspace_id: str
+    content: Content
+    writer: str = ""  # "run:ID/STAGE", "instance:ID" or a person
+
+
+class ArtifactRecorded(Fact, channel="data"):
+    """A new version stands."""
+
+    workspace_id: str
+    ask_id: str
+    artifact: Artifact
+    writer: str = ""
+
+
+class ArtifactConflicted(Fact, channel="data"):
+    """A write from a base version that is no longer the newest; nothing changed."""
+
+    workspace_id: str
+    ask_id: str
+    content: Content
+    newest: int
+    writer: str = ""
+    reason: str = ""
+
+
+RECORDS: tuple[type[Record], ...] = (ArtifactWriteRequested, ArtifactRecorded, ArtifactConflicted)

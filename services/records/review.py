@@ -1,0 +1,90 @@
+"""ReviewChannel: reviews, their votes and ends."""
+
+from bus.record import Ask, Fact, Record, Value
+from services.records.content import Read
+
+
+class ReviewVoteRequested(Ask, channel="review"):
+    """A reviewer's answer, bound to the digests of what was seen."""
+
+    workspace_id: str
+    review_id: str
+    reviewer: str
+    roles: tuple[str, ...] = ()
+    approve: bool
+    comment: str = ""
+    seen: tuple[Read, ...] = ()
+
+
+class Vote(Value):
+    """One answer that counted."""
+
+    reviewer: str
+    approve: bool
+    comment: str = ""
+
+
+class ReviewOpened(Fact, channel="review"):
+    """A review waits for votes."""
+
+    workspace_id: str
+    review_id: str
+    run_id: str
+    stage: str
+    execution: int
+    by: tuple[str, ...]
+    quorum: int
+    subject: tuple[Read, ...] = ()
+    closes_at_ms: int = 0
+    on_timeout: str = "reject"
+    escalate_to: str = ""
+
+
+class VoteRecorded(Fact, channel="review"):
+    """A vote counts."""
+
+    workspace_id: str
+    review_id: str
+    vote: Vote
+
+
+class VoteRefused(Fact, channel="review"):
+    """A vote does not count, with the reason in a sentence."""
+
+    workspace_id: str
+    review_id: str
+    reviewer: str
+    ask_id: str
+    reason: str
+
+
+class ReviewEscalated(Fact, channel="review"):
+    """Nobody answered in time; others are asked."""
+
+    workspace_id: str
+    review_id: str
+    by: tuple[str, ...]
+    closes_at_ms: int = 0
+
+
+class ReviewClosed(Fact, channel="review"):
+    """The outcome of a review; runs goes on from here."""
+
+    workspace_id: str
+    review_id: str
+    run_id: str
+    stage: str
+    execution: int
+    approved: bool
+    reason: str = ""
+    votes: tuple[Vote, ...] = ()
+
+
+RECORDS: tuple[type[Record], ...] = (
+    ReviewVoteRequested,
+    ReviewOpened,
+    VoteRecorded,
+    VoteRefused,
+    ReviewEscalated,
+    ReviewClosed,
+)
