@@ -67,6 +67,10 @@ class KafkaSource:
         return self._started(KafkaProcess(kafka_jars(), self._new_home()))
 
     def _started(self, broker: KafkaBroker) -> KafkaBroker:
-        broker.start()
+        try:
+            broker.start()
+        except BaseException:
+            broker.stop()
+            raise
         self._brokers.append(broker)
         return broker
