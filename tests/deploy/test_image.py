@@ -40,4 +40,4 @@ def test_the_image_runs_the_command_as_an_unprivileged_user() -> None:
 
 
 def _ignored() -> list[str]:
-    return (ROOT / "deploy" / "Dockerfile.dockerignore").read_text().splitlines()
+    return (ROOT / ".dockerignore").read_text().splitlines()
