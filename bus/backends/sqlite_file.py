@@ -1,0 +1,156 @@
+"""The file below the SQLite log: its lock, its tables, and reading old records from it."""
+
+import fcntl
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import apsw
+
+from bus.backends.packing import unpack
+from bus.channel import CHANNELS, PARTITIONS_DEFAULT, Partition
+from bus.errors import LogFull, LogLocked, NamespaceMismatch, Refused, Unavailable
+from bus.log import Stored
+
+FORMAT = 1
+"""Version of the tables and of the packing of records."""
+
+FILE_NAME = "log.sqlite"
+"""Name of the file when a directory is given."""
+
+READ_BYTES_MAX = 4 * 1024 * 1024
+"""Most packed bytes that one read takes from the file."""
+
+_BUSY_MS_MAX = 5000
+
+# A row holds adjacent records of one partition. Its id is the partition's id, shifted, plus the offset of the first
+# record, so that the rows of a partition lie together and in order.
+_OFFSET_BITS = 40
+_TABLES = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value ANY NOT NULL) STRICT;
+CREATE TABLE partitions (
+    id INTEGER PRIMARY KEY, channel TEXT NOT NULL, number INTEGER NOT NULL, UNIQUE (channel, number)
+) STRICT;
+CREATE TABLE records (id INTEGER PRIMARY KEY, count INTEGER NOT NULL, packed BLOB NOT NULL) STRICT;
+"""
+_SETTINGS = """
+PRAGMA journal_mode = WAL;
+PRAGMA synchronous = FULL;
+PRAGMA fullfsync = ON;
+PRAGMA wal_autocheckpoint = 0;
+"""
+_READ = """
+SELECT id, count, packed FROM records
+WHERE id BETWEEN ifnull((SELECT max(id) FROM records WHERE id BETWEEN :first AND :position), :position) AND :last
+ORDER BY id
+"""
+
+
+def locate(path: Path | str) -> Path:
+    """The file that a path means: itself, or FILE_NAME in it when it is a directory or has no suffix."""
+    path = Path(path)
+    return path / FILE_NAME if path.is_dir() or not path.suffix else path
+
+
+def lock(path: Path) -> int:
+    """Become the one process that owns the log; the descriptor holds the lock until it is closed."""
+    descriptor = os.open(path.with_name(path.name + "-lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        owner = os.read(descriptor, 32).decode(errors="replace").strip() or "unknown"
+        os.close(descriptor)
+        raise LogLocked(f"{path} is in use by process {owner}; reach its gateway with --server URL") from error
+    os.ftruncate(descriptor, 0)
+    os.write(descriptor, str(os.getpid()).encode())
+    return descriptor
+
+
+class LogFile:
+    """Two connections to the file: one that writes and checkpoints, one that reads. Whoever calls holds the lock."""
+
+    def __init__(self, path: Path, *, namespace: str, partitions: int | None) -> None:
+        self.path = path
+        self.namespace = namespace
+        self.writing = _connect(path)
+        try:
+            self._prepare(partitions)
+            self._ids = self._partition_ids()
+            self.reading = _connect(path)
+        except apsw.FullError as error:
+            self.writing.close()
+            raise LogFull(f"no room to make {path}: {error}") from error
+        except BaseException:
+            self.writing.close()
+            raise
+        self.reading.execute("PRAGMA query_only = ON")
+
+    def row_id(self, partition: Partition, offset: int) -> int:
+        """Primary key of the row that begins with this record."""
+        return self._ids[partition] << _OFFSET_BITS | offset
+
+    def ends(self) -> dict[Partition, int]:
+        """Offset of the next record of every partition, as committed."""
+        return {partition: self._end(partition) for partition in self._ids}
+
+    def read(self, partition: Partition, position: int, end: int, records_max: int) -> list[Stored]:
+        """Records from `position` to before `end`: at least one, at most about `records_max` and READ_BYTES_MAX."""
+        first, wanted = self.row_id(partition, 0), min(records_max, end - position)
+        bounds = {"first": first, "position": first + position, "last": first + end - 1}
+        found: list[Stored] = []
+        length = 0
+        for row, _, packed in self.reading.execute(_READ, bounds):
+            found += unpack(packed, row - first, position + len(found), wanted - len(found))
+            length += len(packed)
+            if len(found) >= wanted or length >= READ_BYTES_MAX:
+                break
+        return found
+
+    def close(self) -> None:
+        """Close both connections; SQLite then folds its write-ahead log into the file."""
+        self.reading.close()
+        self.writing.close()
+
+    def _prepare(self, partitions: int | None) -> None:
+        with self.writing:
+            if not list(self.writing.execute("SELECT 1 FROM sqlite_schema WHERE name = 'meta'")):
+                self.writing.execute(_TABLES)
+                made = {"format": FORMAT, "namespace": self.namespace, "partitions": partitions or PARTITIONS_DEFAULT}
+                self.writing.executemany("INSERT INTO meta VALUES (?, ?)", made.items())
+            meta = dict(self.writing.execute("SELECT key, value FROM meta"))
+            wanted = {"format": FORMAT, "namespace": self.namespace, "partitions": partitions}
+            self.partitions = _check(self.path, meta, wanted)
+            every = [(channel, number) for channel in CHANNELS for number in range(self.partitions)]
+            self.writing.executemany("INSERT OR IGNORE INTO partitions (channel, number) VALUES (?, ?)", every)
+
+    def _partition_ids(self) -> dict[Partition, int]:
+        rows = self.writing.execute("SELECT id, channel, number FROM partitions ORDER BY id")
+        return {Partition(channel, number): id_ for id_, channel, number in rows}
+
+    def _end(self, partition: Partition) -> int:
+        first = self.row_id(partition, 0)
+        newest = "SELECT id, count FROM records WHERE id BETWEEN ? AND ? ORDER BY id DESC LIMIT 1"
+        for row, count in self.writing.execute(newest, (first, self.row_id(partition, (1 << _OFFSET_BITS) - 1))):
+            return int(row - first + count)
+        return 0
+
+
+def _check(path: Path, found: Mapping[str, object], wanted: Mapping[str, object]) -> int:
+    for key, value in wanted.items():
+        if value is not None and found.get(key) != value:
+            raise NamespaceMismatch(f"{path} was made with {key} {found.get(key)!r}, not {value!r}")
+    return int(str(found["partitions"]))
+
+
+def _connect(path: Path) -> apsw.Connection:
+    try:
+        connection = apsw.Connection(str(path))
+        connection.set_busy_timeout(_BUSY_MS_MAX)
+        connection.execute(_SETTINGS)
+    except apsw.NotADBError as error:
+        raise Refused(f"{path} is no log of ours: {error}") from error
+    except apsw.CantOpenError as error:
+        raise Unavailable(f"{path} cannot be opened: {error}") from error
+    except apsw.FullError as error:
+        raise LogFull(f"no room to open {path}: {error}") from error
+    return connection
