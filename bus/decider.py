@@ -74,6 +74,7 @@ class Role(Generic[S]):
     home: str  # the one channel that it writes
     hears: frozenset[type[Record]]  # asks, reports, posts and others' facts that it decides on
     says: frozenset[type[Fact]]
+    quarantines: frozenset[str] = frozenset()  # channels whose undecodable records it sets aside; one role for each
     initial: Callable[[], S]
     decide: Callable[[Draft[S], Envelope], None]
     evolve: Callable[[S, Fact, int], S]

@@ -12,6 +12,7 @@
         ├── NamespaceMismatch    the namespace was made with other partitions or schemas
         ├── Undecodable          bytes that are no record of ours
         ├── UnknownRecordType    a record type that this version does not know
+        ├── BlobMissing          the blob store has no content of this digest
         └── Refused              the call breaks a rule of the bus (publishing a fact, a bad address …)
 
 A refusal of the system (a run refused, no quota) is a record, never an exception.
@@ -64,6 +65,10 @@ class Undecodable(Fatal):
 
 class UnknownRecordType(Fatal):
     """A record type that this version does not know."""
+
+
+class BlobMissing(Fatal):
+    """The blob store has no content of this digest."""
 
 
 class Refused(Fatal):

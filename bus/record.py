@@ -146,7 +146,14 @@ class PostCount(Value):
     number: int
 
 
-class Claimed(Record):
+class BusRecord(Record):
+    """What the runtime itself writes, on any state channel; it belongs to a partition rather than to a key."""
+
+    def key(self) -> str:
+        return ""
+
+
+class Claimed(BusRecord):
     """A session takes a partition for a role. It counts only if its epoch is the newest one's plus one."""
 
     role: str
@@ -154,7 +161,7 @@ class Claimed(Record):
     epoch: int
 
 
-class Heard(Fact):
+class Heard(BusRecord, Fact):
     """How far the owner of a role has heard its inputs; recovery reads on from here."""
 
     inputs: tuple[HeardInput, ...] = ()
@@ -162,7 +169,7 @@ class Heard(Fact):
     acknowledged: tuple[PostCount, ...] = ()
 
 
-class InputQuarantined(Fact):
+class InputQuarantined(BusRecord, Fact):
     """An input that could not be decoded or decided was set aside; the partition went on."""
 
     input: str  # its position
@@ -172,7 +179,7 @@ class InputQuarantined(Fact):
     raw: bytes = b""
 
 
-class PostAcknowledged(Report):
+class PostAcknowledged(BusRecord, Report):
     """The addressee has decided all posts of a sender below a number."""
 
     sender: str

@@ -1,0 +1,79 @@
+"""Blobs that Deciders ask for: loaded once, kept within a limit, and handed over without waiting when they are
+there."""
+
+import asyncio
+import logging
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Mapping
+from typing import Protocol
+
+from bus.errors import BlobMissing, Retryable
+
+logger = logging.getLogger(__name__)
+
+CACHE_BYTES_MAX = 64 * 1024 * 1024
+BLOB_WAIT_MS_MAX = 10_000
+"""How long an input waits for a blob that the store says it lacks; after that the Decider is told that it is
+missing."""
+
+RETRY_MS = 100
+
+
+class BlobReader(Protocol):
+    """The part of a blob store that this needs."""
+
+    async def get(self, digest: str) -> bytes: ...
+
+
+class BlobCache:
+    """`now` gives all contents at once or starts to load what is missing and calls `loaded` when it is there."""
+
+    def __init__(self, blobs: BlobReader, loaded: Callable[[], None] = lambda: None) -> None:
+        self._blobs, self.loaded = blobs, loaded
+        self._contents: OrderedDict[str, bytes | None] = OrderedDict()
+        self._bytes = 0
+        self._loads: dict[str, asyncio.Task[None]] = {}
+
+    def now(self, digests: Iterable[str]) -> Mapping[str, bytes | None] | None:
+        """Contents by digest, None for those that the store lacks; None in all while some are still being loaded."""
+        wanted = tuple(digests)
+        missing = [digest for digest in wanted if digest not in self._contents]
+        for digest in missing:
+            if digest not in self._loads:
+                self._loads[digest] = asyncio.get_running_loop().create_task(self._load(digest))
+        if missing:
+            return None
+        for digest in wanted:
+            self._contents.move_to_end(digest)
+        return {digest: self._contents[digest] for digest in wanted}
+
+    async def _load(self, digest: str) -> None:
+        content = await self._fetch(digest)
+        self._contents[digest] = content
+        self._bytes += len(content or b"")
+        del self._loads[digest]
+        self.loaded()
+        while self._bytes > CACHE_BYTES_MAX and len(self._contents) > 1:
+            _, old = self._contents.popitem(last=False)
+            self._bytes -= len(old or b"")
+
+    async def _fetch(self, digest: str) -> bytes | None:
+        """The store being unavailable is waited out; a blob that it lacks is given up after BLOB_WAIT_MS_MAX."""
+        loop = asyncio.get_running_loop()
+        give_up = loop.time() + BLOB_WAIT_MS_MAX / 1000
+        while True:
+            try:
+                return await self._blobs.get(digest)
+            except BlobMissing:
+                if loop.time() >= give_up:
+                    logger.error("no blob %s in the store after %d ms", digest, BLOB_WAIT_MS_MAX)
+                    return None
+            except Retryable as error:
+                logger.warning("blob %s cannot be read yet: %s", digest, error)
+            await asyncio.sleep(RETRY_MS / 1000)
+
+    async def close(self) -> None:
+        """Stop loading."""
+        for task in list(self._loads.values()):
+            task.cancel()
+        await asyncio.gather(*self._loads.values(), return_exceptions=True)

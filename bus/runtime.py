@@ -1,0 +1,95 @@
+"""Hosts the roles of a service: a seat for each role on each partition that is assigned to this process."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from bus.appender import SharedAppender
+from bus.assignment import Assignment
+from bus.blob_cache import BlobCache, BlobReader
+from bus.clock import Clock
+from bus.codec import Codec
+from bus.decider import Role
+from bus.feed import Feeds
+from bus.log import Log
+from bus.seat import Seat
+from bus.session import Ports
+
+logger = logging.getLogger(__name__)
+
+
+class Runtime:
+    """Runs some roles over one log. `homes` names the home channel of every role there is, for posts between them."""
+
+    def __init__(
+        self,
+        *,
+        log: Log,
+        codec: Codec,
+        blobs: BlobReader,
+        clock: Clock,
+        roles: Sequence[Role[Any]],
+        homes: Mapping[str, str],
+    ) -> None:
+        self._log, self._roles = log, tuple(roles)
+        self._feeds = Feeds(log, codec)
+        self._appenders = SharedAppender(log)
+        self._blobs = BlobCache(blobs, self._resume)
+        self._ports = Ports(codec=codec, clock=clock, blobs=self._blobs, homes=homes, partitions=log.partitions)
+        self._seats: dict[tuple[str, int], tuple[Seat, asyncio.Task[None]]] = {}
+        self._assigned = asyncio.Event()
+
+    async def run(self, assignment: Assignment) -> None:
+        """Own what the assignment says, until it is closed or this call is cancelled; then hand over in order."""
+        try:
+            async for numbers in assignment.watch():
+                await self._own(numbers)
+                self._assigned.set()
+        finally:
+            await self._own(frozenset())
+
+    async def _own(self, numbers: frozenset[int]) -> None:
+        """Hand over only what is no longer assigned, and take only what is new."""
+        gone = [key for key in self._seats if key[1] not in numbers]
+        await asyncio.gather(*(self._release(key) for key in gone))
+        for number in sorted(numbers):
+            for role in self._roles:
+                if (role.name, number) not in self._seats:
+                    seat = Seat(role, number, self._log, self._feeds, self._appenders, self._ports)
+                    task = asyncio.create_task(seat.run(), name=seat.name)
+                    self._seats[role.name, number] = seat, task
+
+    async def _release(self, key: tuple[str, int]) -> None:
+        seat, task = self._seats.pop(key)
+        await seat.release()
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    def _resume(self) -> None:
+        for seat, _ in list(self._seats.values()):
+            seat.resume()
+
+    async def decides(self) -> None:
+        """Wait until partitions are assigned and each of its seats has claimed its own and heard its inputs."""
+        await self._assigned.wait()
+        for seat, _ in list(self._seats.values()):
+            await seat.deciding.wait()
+
+    @property
+    def halted(self) -> dict[str, str]:
+        """Why, by the name of the seat, for each that stopped for good."""
+        return {seat.name: seat.halted for seat, _ in self._seats.values() if seat.halted}
+
+    def state(self, role: str, number: int) -> Any:
+        """The state of a role on a partition as it was last read back, or None while there is none."""
+        seat, _ = self._seats.get((role, number), (None, None))
+        return seat.session.confirmed if seat and seat.session else None
+
+    async def close(self) -> None:
+        """Let go of readers and the producer; `run` has ended before."""
+        await self._blobs.close()
+        await self._feeds.close()
+        await self._appenders.close()

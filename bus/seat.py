@@ -1,0 +1,304 @@
+"""A seat: one role on one partition in this process, from assignment to release, through as many sessions as it
+takes."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import secrets
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Any
+
+from bus.appender import SharedAppender
+from bus.channel import Partition, Position
+from bus.codec import Codec, Peek
+from bus.decider import Role
+from bus.errors import Fatal, Retryable, Undecodable
+from bus.feed import CHUNK_RECORDS_MAX, Feeds, Subscription, wanted_names
+from bus.ledger import Ledger
+from bus.log import Appender, Log, Stored
+from bus.reader import START, Admission, Place
+from bus.record import Claimed, Envelope, Heard, InputQuarantined, Origin, PostAcknowledged, derive_id, derive_trace
+from bus.session import Ports, Session
+
+logger = logging.getLogger(__name__)
+
+CLAIM_BACKOFF_MIN_MS = 50
+CLAIM_BACKOFF_MAX_MS = 5_000
+
+
+class SessionLost(Exception):
+    """The claim is over; everything in memory goes with it."""
+
+
+class Seat:
+    """Claims, folds, recovers and then listens; starts over whenever its session is lost."""
+
+    def __init__(
+        self, role: Role[Any], number: int, log: Log, feeds: Feeds, appenders: SharedAppender, ports: Ports
+    ) -> None:
+        self.role, self.home = role, Partition(role.home, number)
+        self._log, self._feeds, self._appenders, self._ports = log, feeds, appenders, ports
+        self.session: Session | None = None
+        self.halted = ""
+        self.deciding = asyncio.Event()
+        self._over: asyncio.Future[str] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_ms = 0
+        self._targets: dict[str, int] = {}
+        self._releasing = False
+
+    @property
+    def name(self) -> str:
+        return f"{self.role.name}[{self.home.number}]"
+
+    # The life.
+
+    async def run(self) -> None:
+        """Own the partition until cancelled or halted."""
+        backoff_ms = CLAIM_BACKOFF_MIN_MS
+        while not self.halted:
+            try:
+                if await self._serve():
+                    backoff_ms = CLAIM_BACKOFF_MIN_MS
+            except SessionLost as lost:
+                logger.warning("%s lost its session: %s", self.name, lost)
+            except Retryable as error:
+                logger.warning("%s cannot claim yet: %s", self.name, error)
+            except Fatal as error:
+                self.halt(str(error))
+            finally:
+                self._leave()
+            await asyncio.sleep(backoff_ms / 1000 * random.uniform(0.5, 1.5))
+            backoff_ms = min(backoff_ms * 2, CLAIM_BACKOFF_MAX_MS)
+
+    async def _serve(self) -> bool:
+        """One session, from its claim to its end; True if it lasted, so that the next one may claim without waiting."""
+        self._over = asyncio.get_running_loop().create_future()
+        appender, began = await self._appenders.current(), asyncio.get_running_loop().time()
+        try:
+            self.session = await self._claim(appender)
+            await self._listen(self.session)
+            reason = await self._over
+        except Retryable:
+            await self._appenders.discard(appender)
+            raise
+        logger.warning("%s lost its session: %s", self.name, reason)
+        if "append failed" in reason:
+            await self._appenders.discard(appender)
+        return (asyncio.get_running_loop().time() - began) * 1000 > CLAIM_BACKOFF_MAX_MS
+
+    async def _claim(self, appender: Appender) -> Session:
+        """Fold home, claim with the next epoch, fold up to the own claim; the session may decide from there."""
+        fold = HomeFold(self.role, self.home, self._ports.codec, self._log.partitions)
+        end = (await self._log.ends([self.home]))[self.home]
+        await fold.read(self._log, end)
+        claim = Origin("claim", self.role.name, secrets.token_hex(8), fold.epoch + 1)
+        record = Claimed(role=claim.role, session=claim.session, epoch=claim.epoch)
+        raw = self._ports.codec.encode(
+            record,
+            record_id=derive_id("claim", claim.session),
+            origin=claim,
+            time_ms=self._ports.clock.now_ms(),
+            trace=derive_trace(claim.session),
+        )
+        claimed_at = await asyncio.shield(appender.append(self.home, [raw]))
+        await fold.read(self._log, claimed_at + 1)
+        if fold.session != claim.session:
+            raise SessionLost(f"session {fold.session} claimed it first")
+        return Session(
+            self.role,
+            self.home,
+            claim,
+            claimed_at,
+            fold.state,
+            fold.ledger,
+            appender,
+            self._ports,
+            lose=self._lose,
+            progressed=self._feeds.room.set,
+        )
+
+    async def _listen(self, session: Session) -> None:
+        """Hear every input from where the fold says, then go live once all were heard up to where they end now."""
+        partitions = [Partition(channel, self.home.number) for channel in self.role.inputs]
+        ends = await self._log.ends(partitions)
+        self._targets = {partition.channel: end for partition, end in ends.items()}
+        for partition in partitions:
+            place = session.ledger.inputs.get(partition.channel, START)
+            await self._feeds.attach(self._subscription(partition), partition, place)
+        self._check_live()
+
+    def _subscription(self, partition: Partition) -> Subscription:
+        at_home = partition == self.home
+        wanted = wanted_names((kind for kind in self.role.hears if kind.channel == partition.channel), self.role.name)
+        return Subscription(
+            listener=self,
+            role=self.role.name,
+            wanted=wanted | {PostAcknowledged.__name__} if at_home else wanted,
+            at_home=at_home,
+            quarantines=partition.channel in self.role.quarantines,
+        )
+
+    def _check_live(self) -> None:
+        session = self.session
+        if session is None or session.live or self._over is None:
+            return
+        places = self._places()
+        if all(places[channel].offset >= end for channel, end in self._targets.items()):
+            self.deciding.set()
+            self._guarded(session.go_live)
+            self._set_timer()
+
+    def _places(self) -> Mapping[str, Place]:
+        return {channel: self._feeds.place(Partition(channel, self.home.number)) for channel in self.role.inputs}
+
+    def _lose(self, reason: str) -> None:
+        self._leave()
+        if self._over is not None and not self._over.done():
+            self._over.set_result(reason)
+
+    def halt(self, reason: str) -> None:
+        """Stop deciding for good, loudly; a newer version of this process may go on from here."""
+        logger.critical("%s halts: %s", self.name, reason)
+        self.halted = reason
+        self._lose(reason)
+
+    def _leave(self) -> None:
+        """Forget the session: from here on nothing is heard, decided or sent."""
+        self.session = None
+        self.deciding.clear()
+        self._feeds.detach(self)
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    async def release(self) -> None:
+        """Hand over in order: decide no more, note how far the inputs were heard, and wait until that stands in the
+        log."""
+        if (session := self.session) and session.live:
+            self._guarded(lambda: session.note_heard(self._places, least=1))
+            while self.session is session and not session.is_idle:
+                self._feeds.room.clear()
+                await self._feeds.room.wait()
+        self._leave()
+
+    # What the feeds tell; nothing here may raise.
+
+    def _guarded(self, act: Callable[[], None]) -> None:
+        try:
+            act()
+        except Exception as error:  # an error here is this role's alone and stops it
+            logger.critical("%s failed", self.name, exc_info=error)
+            self.halt(f"{type(error).__name__}: {error}")
+
+    def hear(self, envelope: Envelope) -> None:
+        if session := self.session:
+            self._guarded(lambda: session.hear(envelope))
+
+    def read_back(self, stored: Stored, peek: Peek, counts: bool) -> None:
+        if session := self.session:
+            self._guarded(lambda: session.read_back(stored, peek, counts))
+
+    def quarantine_undecodable(self, at: Position, stored: Stored, error: Exception) -> None:
+        if session := self.session:
+            self._guarded(lambda: session.quarantine_undecodable(at, stored, error))
+
+    def flush(self) -> None:
+        if session := self.session:
+            self._guarded(lambda: self._flush(session))
+
+    def _flush(self, session: Session) -> None:
+        session.flush()
+        if session.live:
+            session.note_heard(self._places)
+            self._set_timer()
+        else:
+            self._check_live()
+
+    def resume(self) -> None:
+        """A blob has come."""
+        if session := self.session:
+            self._guarded(session.resume)
+            self._set_timer()
+
+    @property
+    def has_room(self) -> bool:
+        return self.session is None or self.session.has_room
+
+    # Deadlines.
+
+    def _set_timer(self) -> None:
+        """Wake at the first deadline; a timer that turns out too early looks again."""
+        session = self.session
+        at_ms = session.next_deadline_ms() if session else None
+        if at_ms is None or (self._timer is not None and self._timer_ms <= at_ms):
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        delay_ms = max(0, at_ms - self._ports.clock.now_ms())
+        self._timer_ms = at_ms
+        self._timer = asyncio.get_running_loop().call_later(delay_ms / 1000, self._wake)
+
+    def _wake(self) -> None:
+        self._timer = None
+        if session := self.session:
+            self._guarded(session.wake)
+            self._set_timer()
+
+
+class HomeFold:
+    """The fold of a role's own admitted facts on its home partition, with the fences found on the way."""
+
+    def __init__(self, role: Role[Any], home: Partition, codec: Codec, partitions: int) -> None:
+        self.role, self.home, self._codec = role, home, codec
+        self.state = role.initial()
+        self.ledger = Ledger(partitions)
+        self._admission = Admission(codec)
+
+    @property
+    def epoch(self) -> int:
+        fence = self._admission.fences.by_role.get(self.role.name)
+        return fence.epoch if fence else 0
+
+    @property
+    def session(self) -> str:
+        fence = self._admission.fences.by_role.get(self.role.name)
+        return fence.session if fence else ""
+
+    async def read(self, log: Log, end: int) -> None:
+        """Fold on, up to but not including this offset."""
+        async for chunk in chunks_until(log, self.home, self._admission.offset, end):
+            for stored, peek, counts in self._admission.admit(chunk):
+                if counts and isinstance(peek, Peek) and peek.origin.role == self.role.name:
+                    self._fold(stored, peek)
+
+    def _fold(self, stored: Stored, peek: Peek) -> None:
+        if peek.origin.kind != "fact":
+            return
+        try:
+            fact = self._codec.decode(stored, peek, self.home).record
+        except Undecodable as error:
+            raise Fatal(f"{self.role.name} cannot read its own fact at {self.home}/{stored.offset}: {error}") from error
+        self.ledger.time_ms = max(self.ledger.time_ms, stored.time_ms)
+        self.ledger.note_cause(peek.origin.cause)
+        self.ledger.note(fact, peek.id, Position(*self.home, stored.offset), peek.trace)
+        if not isinstance(fact, Heard | InputQuarantined):
+            self.state = self.role.evolve(self.state, fact, stored.time_ms)
+
+
+async def chunks_until(log: Log, partition: Partition, start: int, end: int) -> AsyncIterator[list[Stored]]:
+    """The records of a partition from `start` up to but not including `end`, in chunks."""
+    if start >= end:
+        return
+    reader = await log.reader({partition: start})
+    try:
+        while start < end:
+            chunk = (await reader.read(records_max=CHUNK_RECORDS_MAX)).get(partition, ())
+            wanted = [stored for stored in chunk if stored.offset < end]
+            if wanted:
+                start = wanted[-1].offset + 1
+                yield wanted
+    finally:
+        await reader.close()
