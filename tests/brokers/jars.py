@@ -44,5 +44,6 @@ def _fetch(home: Path) -> None:
                 command, check=True, capture_output=True, text=True, timeout=FETCH_TIMEOUT_S, stdin=subprocess.DEVNULL
             )
         except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
-            raise AbsentError(f"Maven could not fetch the broker's jars: {error.stdout or error}") from error
+            words = error.stdout if isinstance(error.stdout, str) else ""
+            raise AbsentError(f"Maven could not fetch the broker's jars: {error} {words[-2000:]}") from error
         libs.rename(home)

@@ -46,7 +46,7 @@ class PostgresServer:
     def start(self) -> None:
         """Start it and return when it accepts connections."""
         options = ["-c", f"listen_addresses={HOST}", "-c", f"port={self.port}", "-c", "fsync=off"]
-        command = [self._binaries / "postgres", "-D", self._data, *options, "-c", "unix_socket_directories="]
+        command = [str(self._binaries / "postgres"), "-D", str(self._data), *options, "-c", "unix_socket_directories="]
         with self.output.open("ab") as output:
             self._process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd=self._home, user=self._user
@@ -86,7 +86,7 @@ class PostgresServer:
         return self._home / "data"
 
     def _run(self, program: str, *arguments: str) -> None:
-        command = [self._binaries / program, "-D", self._data, *arguments]
+        command = [str(self._binaries / program), "-D", str(self._data), *arguments]
         subprocess.run(command, check=True, capture_output=True, cwd=self._home, user=self._user)
 
     def _accepts(self) -> bool:

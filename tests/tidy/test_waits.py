@@ -19,7 +19,11 @@ def test_no_test_sleeps() -> None:
 
 
 def _sleeps(module: Module) -> list[int]:
-    return [node.lineno for node in ast.walk(module.tree) if _imports_sleep(node) or _calls_sleep(node)]
+    return [
+        node.lineno
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.stmt | ast.expr) and (_imports_sleep(node) or _calls_sleep(node))
+    ]
 
 
 def _imports_sleep(node: ast.AST) -> bool:
