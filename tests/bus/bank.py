@@ -1,6 +1,6 @@
-"""A small language and three roles for tests of the bus: deposits are counted, forwarded by posts and stored elsewhere."""
+"""A small language and three roles for tests of the bus: deposits are counted, forwarded by posts, stored elsewhere."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from immutables import Map
@@ -48,9 +48,9 @@ LANGUAGE = (DepositRequested, Deposited, Reminded, Forwarded, Stored)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    totals: Map[str, int] = Map()
-    seen: Map[str, int] = Map()
-    deadlines: Deadlines = Deadlines()
+    totals: Map[str, int] = field(default_factory=Map)
+    seen: Map[str, int] = field(default_factory=Map)
+    deadlines: Deadlines = field(default_factory=Deadlines)
 
 
 def decide_teller(draft: Draft[Account], heard: Envelope) -> None:
