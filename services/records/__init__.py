@@ -1,4 +1,5 @@
-"""The language: every record type that stands on a channel, one module per channel. Nothing here does anything.
+"""The language: every record type that stands on a channel, a module per channel (`event` gathers three). Nothing here
+does anything.
 
 To add a type: write it in the module of its channel, list its speaker and hearers in `services/topology.py`, run
 `make schemas`.

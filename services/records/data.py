@@ -33,4 +33,14 @@ class ArtifactConflicted(Fact, channel="data"):
     reason: str = ""
 
 
-RECORDS: tuple[type[Record], ...] = (ArtifactWriteRequested, ArtifactRecorded, ArtifactConflicted)
+class ArtifactRefused(Fact, channel="data"):
+    """A write that could not be one, with the reason in a sentence; nothing changed."""
+
+    workspace_id: str
+    ask_id: str
+    name: str
+    writer: str = ""
+    reason: str
+
+
+RECORDS: tuple[type[Record], ...] = (ArtifactWriteRequested, ArtifactRecorded, ArtifactConflicted, ArtifactRefused)

@@ -9,8 +9,8 @@ class ReviewVoteRequested(Ask, channel="review"):
 
     workspace_id: str
     review_id: str
-    reviewer: str
-    roles: tuple[str, ...] = ()
+    reviewer: str  # a person's name or "instance:ID"
+    roles: tuple[str, ...] = ()  # "role:NAME" and "profession:NAME" that the reviewer holds
     approve: bool
     comment: str = ""
     seen: tuple[Read, ...] = ()
@@ -22,6 +22,7 @@ class Vote(Value):
     reviewer: str
     approve: bool
     comment: str = ""
+    entitlement: str = ""  # the entry of the review's `by` under which it counts
 
 
 class ReviewOpened(Fact, channel="review"):
@@ -46,6 +47,7 @@ class VoteRecorded(Fact, channel="review"):
     workspace_id: str
     review_id: str
     vote: Vote
+    ask_id: str = ""
 
 
 class VoteRefused(Fact, channel="review"):
@@ -59,7 +61,7 @@ class VoteRefused(Fact, channel="review"):
 
 
 class ReviewEscalated(Fact, channel="review"):
-    """Nobody answered in time; others are asked."""
+    """Nobody answered in time; others are asked, and the first answer of one of them decides."""
 
     workspace_id: str
     review_id: str
