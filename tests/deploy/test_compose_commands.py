@@ -18,7 +18,8 @@ PROGRAM = "import sys; from services.cli.main import main; sys.exit(main())"
 
 def clawx(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-c", PROGRAM, *arguments]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=30, stdin=subprocess.DEVNULL)
+    closed = subprocess.DEVNULL
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=30, stdin=closed, check=False)
 
 
 @pytest.fixture
