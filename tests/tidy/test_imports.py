@@ -28,7 +28,7 @@ ROLES = {
 }
 """Each of them is pure from the day it is there, as a module or as a folder."""
 
-BUS_VALUES = {f"bus.{name}" for name in ("channel", "deadline", "decider", "errors", "fence", "record")}
+BUS_VALUES = {f"bus.{name}" for name in ("channel", "deadline", "decider", "errors", "fence", "record", "seen")}
 
 PURE_LIBRARIES = {
     *("immutables", "pydantic"),
