@@ -26,15 +26,16 @@ class Seen:
         """With this id as of this time; one that is there already keeps its age."""
         if name in self.numbers:
             return self
-        forgetful = self._forget(time_ms)._forget(time_ms)
+        rest = self.forget(time_ms).forget(time_ms)
         return replace(
-            forgetful,
-            numbers=forgetful.numbers.set(name, self.next),
-            arrivals=forgetful.arrivals.set(self.next, (time_ms, name)),
+            rest,
+            numbers=rest.numbers.set(name, self.next),
+            arrivals=rest.arrivals.set(self.next, (time_ms, name)),
             next=self.next + 1,
         )
 
-    def _forget(self, time_ms: int) -> Seen:
+    def forget(self, time_ms: int) -> Seen:
+        """Without the oldest id, if it is old enough by this time or there are too many."""
         arrival = self.arrivals.get(self.oldest)
         if arrival is None or (time_ms - arrival[0] <= IDS_TTL_MS and len(self.numbers) < IDS_MAX):
             return self
