@@ -13,6 +13,8 @@
         ├── Undecodable          bytes that are no record of ours
         ├── UnknownRecordType    a record type that this version does not know
         ├── BlobMissing          the blob store has no content of this digest
+        ├── BlobCorrupt          the content that the blob store has is not what the digest says
+        ├── BlobTooLarge         a blob is over its named limit; nothing was kept
         └── Refused              the call breaks a rule of the bus (publishing a fact, a bad address …)
 
 A refusal of the system (a run refused, no quota) is a record, never an exception.
@@ -69,6 +71,14 @@ class UnknownRecordType(Fatal):
 
 class BlobMissing(Fatal):
     """The blob store has no content of this digest."""
+
+
+class BlobCorrupt(Fatal):
+    """The content that the blob store has is not what the digest says."""
+
+
+class BlobTooLarge(Fatal):
+    """A blob is over its named limit; nothing was kept."""
 
 
 class Refused(Fatal):
