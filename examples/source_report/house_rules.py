@@ -9,7 +9,7 @@ from manuscript import Block, Manuscript
 from wording import find_value
 
 SENTENCE_WORDS_MAX = 22
-SUMMARY_SENTENCES_MAX = 8
+SUMMARY_SENTENCES_MIN, SUMMARY_SENTENCES_MAX = 2, 10
 PICTURE_WORDS_MIN = 5
 HEADINGS = ("Size", "Functions", "Dependencies", "Hot spots", "History", "How this was measured")
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+")
@@ -45,8 +45,9 @@ def check_summary(manuscript: Manuscript, _: Any) -> Iterator[tuple[str, str]]:
         return
     blocks = [block for block in manuscript.blocks if block.section == "summary"]
     count = sum(len(split_sentences(block)) for block in blocks)
-    if count > SUMMARY_SENTENCES_MAX:
-        yield "summary", f"The summary has {count} sentences; {SUMMARY_SENTENCES_MAX} are enough."
+    if not SUMMARY_SENTENCES_MIN <= count <= SUMMARY_SENTENCES_MAX:
+        wanted = f"{SUMMARY_SENTENCES_MIN} to {SUMMARY_SENTENCES_MAX}"
+        yield "summary", f"The summary has {count} sentences; {wanted} are wanted, with what was found and what to do."
 
 
 def check_headings(manuscript: Manuscript, _: Any) -> Iterator[tuple[str, str]]:

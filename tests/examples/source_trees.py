@@ -22,6 +22,11 @@ export const two = async (x: string) => {
 """
 
 
+def make_empty_tree(root: Path) -> Path:
+    root.mkdir(parents=True)
+    return root
+
+
 def make_odd_tree(root: Path) -> Path:
     """No git; names in Chinese, with markup and with bytes that are no UTF-8; links, a pipe, a binary file."""
     (root / "资料" / "测试").mkdir(parents=True)

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from tests.examples.chain import EXAMPLES, Answer, Outcome, load_workflow, run_program, run_stage, run_workflow
-from tests.examples.source_trees import make_odd_tree, make_repository, make_script_tree, run_git
+from tests.examples.source_trees import make_empty_tree, make_odd_tree, make_repository, make_script_tree, run_git
 
 EXAMPLE = EXAMPLES / "source_report"
 WHOLE_LOOP = ["collect", "analyse", "write", "edit", "write", "edit"]
@@ -53,7 +53,9 @@ def test_the_editor_sends_the_first_draft_back_and_passes_the_second(outcome: Ou
     assert {problem["rule"] for problem in first["problems"]} == {"summary", "sentence-length"}
     assert (second["passed"], second["problems"]) == (True, [])
     assert outcome.results[4]["mended"] == ["sentence-length", "summary"]
-    assert "What to do first" in outcome.read("final_report")
+    summary = outcome.read("final_report").partition('id="summary"')[2].partition("</section>")[0]
+    assert "This is a tree of" in summary
+    assert "What to do first" in summary
     assert "open-problems" not in outcome.read("final_report").partition("</style>")[2]
 
 
@@ -86,7 +88,7 @@ def count_python(text: str) -> tuple[int, int]:
             code.update(range(token.start[0], token.end[0] + 1))
     lines = text.splitlines()
     written = {number for number, line in enumerate(lines, start=1) if line.strip()}
-    documented = set()
+    documented: set[int] = set()
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and ast.get_docstring(
             node
@@ -114,7 +116,7 @@ TREES: dict[str, Callable[[Path], Path]] = {
     "odd": make_odd_tree,
     "scripts": make_script_tree,
     "repository": make_repository,
-    "empty": lambda root: (root.mkdir(), root)[1],
+    "empty": make_empty_tree,
 }
 
 
@@ -162,6 +164,7 @@ def test_history_follows_a_file_through_its_names(tmp_path: Path) -> None:
     assert [(spot["path"], spot["commits"], spot["changed"]) for spot in statistics["hot_spots"]] == [
         ("pkg/new.py", 3, 10)
     ]
+    assert statistics["hot_spots"][0]["heat"] == 100
     assert statistics["dependencies"]["inside"] == [{"path": "pkg/new.py", "files": 1}]
     assert statistics["dependencies"]["outside"] == []
     paths = [file["path"] for file in json.loads(outcome.read("metrics"))["files"]]
@@ -256,6 +259,7 @@ HARMS: dict[str, tuple[str, str, str]] = {
     "a figure has no source": ("sources", r'<p id="size-whole">', r"\g<0>About 40 files, as I recall. "),
     "a sentence is too long": ("sentence-length", r'<p id="size-whole">', rf"\g<0>{'so it goes on and on ' * 4}. "),
     "the summary is gone": ("summary", r'<section id="summary">.*?</section>', ""),
+    "the summary says nothing": ("summary", r'(<p id="summary-whole">).*?(</p>.*?)<li.*?</ul>', r"\g<1>\g<2></ul>"),
     "a heading is gone": ("headings", r"<h2>History</h2>", ""),
     "a section is empty": ("sections", r"(<h2>Functions</h2>).*?(</section>)", r"\g<1>\g<2>"),
     "a picture has no words": ("pictures", r'aria-label="Where the code is[^"]*"', 'aria-label=""'),
