@@ -20,7 +20,7 @@ _Way = tuple[int, str]
 
 def check_joins(findings: Findings, graph: Graph, alive: frozenset[int], dead: Mapping[int, str]) -> None:
     """Report joins that wait for more than can come."""
-    joins = list(_demanding(graph))
+    joins = [(number, wanted) for number, wanted in _demanding(graph) if number in alive]
     needs = _Needs(graph) if joins else None
     for number, wanted in joins:
         branches = graph.forward_in[number]

@@ -156,7 +156,7 @@ class _Reader:
         while not isinstance(event := self._next(), yaml.MappingEndEvent):
             key = self._key(event)
             value, inner = self._value(self._next(), depth + 1)
-            if key == "<<" and event.style is None:
+            if key == "<<" and not event.style:
                 self._merge(event, value, merged)
                 continue
             if key in own:

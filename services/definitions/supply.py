@@ -25,15 +25,15 @@ _PYTHON_TYPES: dict[str, tuple[type, ...]] = {
 _SCHEMA_TYPES = {"list": "array", "file": "", "path": "", "json": ""}
 
 
-def check_supply(findings: Findings, graph: Graph) -> None:
-    """Report inputs that nobody writes before the stage can run."""
+def check_supply(findings: Findings, graph: Graph, alive: frozenset[int]) -> None:
+    """Report inputs that nobody writes before the stage can run; `alive` are the stages that may."""
     workflow = findings.workflow
     written = writers(workflow)
     given = workflow.inputs or run_inputs(workflow)
     ancestry: Ancestry | None = None
     for number, stage in enumerate(workflow.stages):
         for name, optional in read_names(stage).items():
-            if optional or name in given or is_shared(name):
+            if optional or name in given or is_shared(name) or number not in alive:
                 continue
             path = _input_path(findings, number, name)
             if name not in written:
@@ -41,7 +41,8 @@ def check_supply(findings: Findings, graph: Graph) -> None:
                 reason = f"nobody produces the input `{name}`: no stage writes it, and `inputs` does not declare it"
                 findings.add(path, reason, suggest(name, known) if known else "")
                 continue
-            direct = any(branch.source in written[name] for branch in graph.forward_in[number])
+            # What compensates runs at the end, whatever led there.
+            direct = number in graph.compensations or any(b.source in written[name] for b in graph.forward_in[number])
             ancestry = ancestry if direct else ancestry or Ancestry(graph)
             if not direct and ancestry and not any(ancestry.is_before(w, number) for w in written[name]):
                 _report_late(findings, path, name, graph.stages[written[name][0]].id, stage.id)

@@ -59,7 +59,7 @@ def _check_graph(findings: Findings) -> None:
     dead = dead_branches(graph)
     alive = check_reachability(findings, graph, dead)
     check_joins(findings, graph, alive, dead)
-    check_supply(findings, graph)
+    check_supply(findings, graph, alive)
     check_derived_inputs(findings)
 
 
