@@ -1,0 +1,1 @@
+"""The allocator: which node has room for which instance."""
