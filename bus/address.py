@@ -1,0 +1,100 @@
+"""Opens the log that a URL names; only then is its client library loaded."""
+
+import re
+from collections.abc import Mapping
+from typing import Any, Protocol, runtime_checkable
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
+
+from bus.assignment import Assignment, StaticAssignment
+from bus.channel import NAMESPACE_DEFAULT
+from bus.errors import Refused
+from bus.log import Log
+
+FORMS = "sqlite:///PATH or kafka://HOST:PORT[,HOST:PORT], either with ?namespace=NAME&partitions=COUNT"
+
+_COUNTS = {"sqlite": ("partitions",), "kafka": ("partitions", "replication")}
+_SERVERS = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s:,@\[\]]+):[0-9]{1,5}(,(\[[0-9A-Fa-f:.]+\]|[^\s:,@\[\]]+):[0-9]{1,5})*")
+_NAMESPACE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
+
+
+async def open_log(url: str, **options: Any) -> Log:
+    """Open `sqlite:///PATH` (what follows the third slash is the path) or `kafka://HOST:PORT[,HOST:PORT]`.
+
+    The URL's query may give `namespace`, `partitions` and, for Kafka, `replication`; `options` are the same, with less
+    weight, and what else SqliteLog.open or KafkaLog.connect takes; it raises what they raise, and Refused for other URLs.
+    """
+    split = _split(url)
+    options = {"namespace": NAMESPACE_DEFAULT, **options, **_query(url, split)}
+    if not _NAMESPACE.fullmatch(options["namespace"]):
+        raise Refused(f"{options['namespace']!r} is no namespace: letters, digits, `.`, `_` and `-`, at most 200")
+    if split.scheme == "sqlite":
+        return await _open_sqlite(_path(url, split), options)
+    return await _open_kafka(_servers(url, split), options)
+
+
+async def join_group(log: Log, service: str) -> Assignment:
+    """The partition numbers that this process should own for a service: all, or its share where many have the log."""
+    if isinstance(log, _Shared):
+        return await log.group(service)
+    return StaticAssignment(range(log.partitions))
+
+
+@runtime_checkable
+class _Shared(Protocol):
+    """A log whose owners are found by a group."""
+
+    async def group(self, name: str) -> Assignment: ...
+
+
+async def _open_sqlite(path: str, options: Mapping[str, Any]) -> Log:
+    from bus.backends.sqlite import SqliteLog
+
+    return await SqliteLog.open(path, **options)
+
+
+async def _open_kafka(servers: str, options: Mapping[str, Any]) -> Log:
+    try:
+        from bus.backends.kafka import KafkaLog
+    except ModuleNotFoundError as error:
+        raise Refused(f"Kafka needs {error.name}: pip install openclaw-x[kafka]") from error
+    return await KafkaLog.connect(servers, **options)
+
+
+def _split(url: str) -> SplitResult:
+    try:
+        split = urlsplit(url)
+    except ValueError as error:
+        raise _refused(url) from error
+    if split.scheme not in _COUNTS or split.fragment:
+        raise _refused(url)
+    return split
+
+
+def _query(url: str, split: SplitResult) -> dict[str, Any]:
+    given: dict[str, Any] = dict(parse_qsl(split.query, keep_blank_values=True))
+    counts = _COUNTS[split.scheme]
+    for name, value in given.items():
+        if name not in ("namespace", *counts):
+            raise Refused(f"{url!r} has an unknown option {name!r}; known are namespace, {', '.join(counts)}")
+        if name in counts:
+            if not re.fullmatch("[1-9][0-9]{0,3}", value):
+                raise Refused(f"{url!r} has {name}={value}, which is no count from 1 to 9999")
+            given[name] = int(value)
+    return given
+
+
+def _path(url: str, split: SplitResult) -> str:
+    path = unquote(split.path[1:])
+    if split.netloc or not path:
+        raise _refused(url)
+    return path
+
+
+def _servers(url: str, split: SplitResult) -> str:
+    if split.path not in ("", "/") or not _SERVERS.fullmatch(split.netloc):
+        raise _refused(url)
+    return split.netloc
+
+
+def _refused(url: str) -> Refused:
+    return Refused(f"{url!r} names no log; right would be {FORMS}")

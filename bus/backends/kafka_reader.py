@@ -1,0 +1,132 @@
+"""Positions on the partitions of one topic, read by a consumer of its own that belongs to no group."""
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka.errors import KafkaError, OffsetOutOfRangeError
+
+from bus.backends.admission import check_one_channel, check_partitions
+from bus.backends.kafka_failures import failures
+from bus.backends.kafka_settings import KafkaSettings
+from bus.channel import Partition, topic
+from bus.errors import OffsetOutOfRange, Unavailable
+from bus.log import Stored
+
+REQUEST_MS_MAX = 15_000
+"""After this long without an answer a connection is given up and made anew."""
+
+_IDLE_CHECK_MS = 1_000
+
+
+async def start_consumer(settings: KafkaSettings, topics: Iterable[str]) -> AIOKafkaConsumer:
+    """A consumer that fetches nothing yet but knows where the topics are."""
+    consumer = AIOKafkaConsumer(
+        **settings.options(REQUEST_MS_MAX),
+        auto_offset_reset="none",
+        enable_auto_commit=False,
+        fetch_max_wait_ms=settings.fetch_wait_ms,
+        consumer_timeout_ms=_IDLE_CHECK_MS,
+    )
+    known = [TopicPartition(name, 0) for name in topics]
+    consumer.assign(known)
+    consumer.pause(*known)
+    with failures(settings.bootstrap):
+        try:
+            async with asyncio.timeout(settings.connect_ms_max / 1000):
+                await consumer.start()
+        except BaseException:
+            await stop_consumer(consumer)
+            raise
+    for each in known:
+        consumer.seek(each, 0)
+    return consumer
+
+
+async def stop_consumer(consumer: AIOKafkaConsumer) -> None:
+    """End a consumer; its tasks must have begun before they can be ended."""
+    await asyncio.sleep(0)
+    await consumer.stop()
+
+
+class KafkaReader:
+    """Keeps the positions itself, since the client forgets its own whenever partitions are added."""
+
+    def __init__(
+        self,
+        consumer: AIOKafkaConsumer,
+        namespace: str,
+        partitions: int,
+        forget: Callable[["KafkaReader"], None],
+    ) -> None:
+        self._consumer = consumer
+        self._namespace = namespace
+        self._partitions = partitions
+        self._forget = forget
+        self._positions: dict[Partition, int] = {}
+        self._assigned: dict[TopicPartition, Partition] = {}
+        self._closed = False
+
+    def seek(self, positions: Mapping[Partition, int]) -> None:
+        self._check_open()
+        check_partitions(positions, self._partitions)
+        check_one_channel({**self._positions, **positions})
+        self._positions.update(positions)
+        moved = {self._name(partition): partition for partition in positions}
+        if moved.keys() - self._assigned.keys():
+            self._assigned = {self._name(partition): partition for partition in self._positions}
+            self._consumer.assign(list(self._assigned))
+            moved = self._assigned
+        for each, partition in moved.items():
+            self._consumer.resume(each)
+            # The client takes no negative offset; `read` finds it.
+            self._consumer.seek(each, max(0, self._positions[partition]))
+
+    def drop(self, partitions: Iterable[Partition]) -> None:
+        for partition in partitions:
+            if self._positions.pop(partition, None) is not None and not self._closed:
+                self._consumer.pause(self._name(partition))
+
+    async def read(self, *, records_max: int = 1000, wait_ms: int = 1000) -> dict[Partition, list[Stored]]:
+        self._check_open()
+        for partition, position in self._positions.items():
+            if position < 0:
+                raise OffsetOutOfRange(f"{partition} has no offset {position}")
+        try:
+            fetched = await self._consumer.getmany(timeout_ms=wait_ms, max_records=records_max)
+        except OffsetOutOfRangeError as error:
+            missing = {self._assigned[each]: offset for each, offset in error.args[0].items()}
+            partition, offset = missing.popitem()
+            if self._positions.get(partition) == offset:
+                raise OffsetOutOfRange(f"{partition} does not hold offset {offset}") from error
+            return {}
+        except KafkaError as error:
+            raise Unavailable(f"reading fails: {error!r}") from error
+        self._check_open()
+        return self._taken(fetched)
+
+    async def close(self) -> None:
+        if not self._closed:
+            self._closed = True
+            self._forget(self)
+            await stop_consumer(self._consumer)
+
+    def _taken(
+        self, fetched: Mapping[TopicPartition, list[ConsumerRecord[bytes, bytes]]]
+    ) -> dict[Partition, list[Stored]]:
+        taken = {}
+        for each, records in fetched.items():
+            partition = self._assigned[each]
+            taken[partition] = [
+                Stored(record.offset, record.key or b"", record.value or b"", record.headers, record.timestamp)
+                for record in records
+            ]
+            self._positions[partition] = records[-1].offset + 1
+        return taken
+
+    def _name(self, partition: Partition) -> TopicPartition:
+        return TopicPartition(topic(self._namespace, partition.channel), partition.number)
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise Unavailable("the reader was closed")
