@@ -3,6 +3,9 @@
 CEL keeps whole numbers and fractions apart in arithmetic, JSON does not: `result.score * 100` would fail or not with
 the digits that an agent happened to print. So where the types of CEL refuse an expression, it is evaluated once more
 with every number a fraction; what also fails then is reported with the first reason. Comparing needs none of this.
+
+The library walks through a mapping in another order in each process. Comprehensions therefore walk through its sorted
+keys. (`list + mapping`, which CEL does not have, appends keys in that random order: leave it alone.)
 """
 
 from __future__ import annotations
@@ -38,6 +41,7 @@ _TOKEN = re.compile(
       | (?P<sign>[^\s])""",
     re.VERBOSE | re.DOTALL,
 )
+_IN_ORDER = "_in_order"
 _PLAIN_TEXT = re.compile(r"""'[^'\\]*'|"[^"\\]*\"""")
 
 
@@ -61,10 +65,13 @@ class Expression:
     functions: frozenset[str]
     fields: Mapping[str, frozenset[str] | None]
     _program: cel.Program
+    _walks: bool  # it has comprehensions
 
     def evaluate(self, variables: Mapping[str, Any]) -> Any:
         """Return the value over these JSON values; raises ExpressionFailed and nothing else."""
         values = self._narrow(variables)
+        if self._walks:
+            values[_IN_ORDER] = _in_order
         try:
             return self._program.execute(values)
         except TypeError as error:
@@ -102,12 +109,14 @@ def compile_expression(text: str) -> Expression:
         raise ExpressionFailed(text, f"has more than {NESTED_MACROS_MAX} comprehensions inside each other")
     program = _compile(text, text)
     variables = frozenset(program.variables()) - (_bound_names(tokens) - set(VARIABLES))
+    ordered = "".join(_ordered_tokens(text))
     return Expression(
         text=text,
         variables=variables,
         functions=frozenset(name for name in program.functions() if name.isidentifier() and not name.startswith("_")),
         fields={name: _fields_read(tokens, name) for name in sorted(variables)},
-        _program=program,
+        _program=program if ordered == text else _compile(text, ordered),
+        _walks=ordered != text,
     )
 
 
@@ -141,7 +150,7 @@ def _evaluate_widened(text: str, values: dict[str, Any], first: TypeError) -> An
 
 @lru_cache(maxsize=1_024)
 def _compile_widened(text: str) -> cel.Program:
-    return _compile(text, "".join(_widened_tokens(text)))
+    return _compile(text, "".join(_ordered_tokens("".join(_widened_tokens(text)))))
 
 
 def _widened_tokens(text: str) -> Iterator[str]:
@@ -156,6 +165,24 @@ def _widened_tokens(text: str) -> Iterator[str]:
             kind = "index" if before[0] in ("name", "text") or before[1] in (")", "]") else "list"
         end, before = match.end(), (kind, token)
     yield text[end:]
+
+
+def _ordered_tokens(text: str) -> Iterator[str]:
+    """Let each comprehension walk through what it is given in order: `.map(` becomes `._in_order().map(`."""
+    tokens = [*_TOKEN.finditer(text)]
+    end = 0
+    for at, match in enumerate(tokens):
+        yield text[end : match.start()]
+        follows = [token.group() for token in tokens[at : at + 3]]
+        if len(follows) == 3 and follows[0] == "." and follows[1] in MACROS and follows[2] == "(":
+            yield f".{_IN_ORDER}()"
+        yield match.group()
+        end = match.end()
+    yield text[end:]
+
+
+def _in_order(value: Any) -> Any:
+    return sorted(value, key=lambda key: (type(key).__name__, key)) if isinstance(value, dict) else value
 
 
 def _widen(value: Any) -> Any:

@@ -34,15 +34,17 @@ _BOUNDS = {
 }
 
 
-def explain(error: ValidationError, document: Document) -> Iterator[Problem]:
-    """Turn each thing that the model refused into a Problem with the line of the file."""
+def explain(
+    error: ValidationError, document: Document, model: type[BaseModel] | None = None
+) -> Iterator[Problem]:
+    """Turn each thing that the model (a workflow, if none is named) refused into a Problem with its line."""
     entries = error.errors(include_url=False)
     inside = {tuple(entry["loc"])[:-1] for entry in entries}
     for entry in entries:
         path = tuple(entry["loc"])
         if entry["type"] == "too_short" and path in inside:
             continue  # the entries that it misses are those that were refused
-        reason, suggestion = _sentence(entry, path)
+        reason, suggestion = _sentence(entry, path, model)
         yield Problem(
             file=document.file,
             line=document.place.line_of(path),
@@ -87,14 +89,14 @@ def _dotted(path: tuple[str | int, ...]) -> str:
     return text
 
 
-def _sentence(entry: Any, path: tuple[str | int, ...]) -> tuple[str, str]:
+def _sentence(entry: Any, path: tuple[str | int, ...], model: type[BaseModel] | None) -> tuple[str, str]:
     kind, found, context = entry["type"], entry["input"], entry.get("ctx", {})
     if kind == "definition":
         return context["reason"], ""
     if kind == "missing":
         return f"the field `{path[-1]}` is missing", f"add `{path[-1]}:`"
     if kind == "extra_forbidden":
-        return f"the field `{path[-1]}` is not known here", suggest(str(path[-1]), _known_fields(path[:-1]))
+        return f"the field `{path[-1]}` is not known here", suggest(str(path[-1]), _known_fields(path[:-1], model))
     if kind == "literal_error":
         known = context["expected"].replace(" or ", ", ").replace("'", "").split(", ")
         return f"`{found}` is not known here", suggest(str(found), known)
@@ -126,11 +128,11 @@ def _shown(value: Any) -> str:
     return f"`{text[:60]}…`" if len(text) > 60 else f"`{text}`"
 
 
-def _known_fields(path: tuple[str | int, ...]) -> list[str]:
+def _known_fields(path: tuple[str | int, ...], root: type[BaseModel] | None) -> list[str]:
     """Return the fields that the model has where `path` leads."""
     from services.definitions.workflow import Workflow
 
-    model: type[BaseModel] = Workflow
+    model: type[BaseModel] = root or Workflow
     for step in path:
         if isinstance(step, int):
             continue

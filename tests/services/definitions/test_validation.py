@@ -340,3 +340,16 @@ def test_a_large_workflow_is_validated_in_about_linear_time() -> None:
         for n in range(5_000)
     ]
     assert problems(flow("\n".join([*lines, "id: s5000, P"]))) == []
+
+
+def test_ways_that_meet_again_before_a_join_exclude_nothing() -> None:
+    stages = """
+    id: s, P, next: [a, f]
+    id: a, P, next: [{to: b, when: result.x}, {to: c, else: true}]
+    id: b, P, next: [m]
+    id: c, P, next: [m]
+    id: m, P, next: [d]
+    id: f, P, next: [d]
+    id: d, P, join: all
+    """
+    assert said(stages) == []
