@@ -121,9 +121,9 @@ class Outbox:
         return self._pending_records < PENDING_RECORDS_MAX
 
     @property
-    def is_empty(self) -> bool:
-        """Whether everything staged was read back."""
-        return not self._pending and not self._in_flight
+    def is_settled(self) -> bool:
+        """Whether everything staged was acknowledged."""
+        return not self._pending and not self._unacknowledged
 
 
 def _checked_size(raw: Raw, fact: Fact) -> int:

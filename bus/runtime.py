@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
+from random import Random, SystemRandom
 from typing import Any
 
 from bus.appender import SharedAppender
@@ -33,12 +34,20 @@ class Runtime:
         clock: Clock,
         roles: Sequence[Role[Any]],
         homes: Mapping[str, str],
+        random: Random | None = None,
     ) -> None:
         self._log, self._roles = log, tuple(roles)
         self._feeds = Feeds(log, codec)
         self._appenders = SharedAppender(log)
         self._blobs = BlobCache(blobs, self._resume)
-        self._ports = Ports(codec=codec, clock=clock, blobs=self._blobs, homes=homes, partitions=log.partitions)
+        self._ports = Ports(
+            codec=codec,
+            clock=clock,
+            blobs=self._blobs,
+            homes=homes,
+            partitions=log.partitions,
+            random=random or SystemRandom(),
+        )
         self._seats: dict[tuple[str, int], tuple[Seat, asyncio.Task[None]]] = {}
         self._assigned = asyncio.Event()
 
@@ -67,6 +76,15 @@ class Runtime:
         await seat.release()
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
+
+    async def abandon(self) -> None:
+        """Stop without handing over, as a crash would; another owner finds out by itself."""
+        seats, self._seats = self._seats, {}
+        for seat, task in seats.values():
+            seat.leave()
+            task.cancel()
+        await asyncio.gather(*(task for _, task in seats.values()), return_exceptions=True)
+        await self._feeds.close()
 
     def _resume(self) -> None:
         for seat, _ in list(self._seats.values()):

@@ -5,8 +5,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
-import secrets
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
@@ -47,7 +45,6 @@ class Seat:
         self._timer: asyncio.TimerHandle | None = None
         self._timer_ms = 0
         self._targets: dict[str, int] = {}
-        self._releasing = False
 
     @property
     def name(self) -> str:
@@ -69,8 +66,8 @@ class Seat:
             except Fatal as error:
                 self.halt(str(error))
             finally:
-                self._leave()
-            await asyncio.sleep(backoff_ms / 1000 * random.uniform(0.5, 1.5))
+                self.leave()
+            await asyncio.sleep(backoff_ms / 1000 * self._ports.random.uniform(0.5, 1.5))
             backoff_ms = min(backoff_ms * 2, CLAIM_BACKOFF_MAX_MS)
 
     async def _serve(self) -> bool:
@@ -94,7 +91,7 @@ class Seat:
         fold = HomeFold(self.role, self.home, self._ports.codec, self._log.partitions)
         end = (await self._log.ends([self.home]))[self.home]
         await fold.read(self._log, end)
-        claim = Origin("claim", self.role.name, secrets.token_hex(8), fold.epoch + 1)
+        claim = Origin("claim", self.role.name, f"{self._ports.random.getrandbits(64):016x}", fold.epoch + 1)
         record = Claimed(role=claim.role, session=claim.session, epoch=claim.epoch)
         raw = self._ports.codec.encode(
             record,
@@ -124,10 +121,12 @@ class Seat:
         """Hear every input from where the fold says, then go live once all were heard up to where they end now."""
         partitions = [Partition(channel, self.home.number) for channel in self.role.inputs]
         ends = await self._log.ends(partitions)
-        self._targets = {partition.channel: end for partition, end in ends.items()}
         for partition in partitions:
             place = session.ledger.inputs.get(partition.channel, START)
             await self._feeds.attach(self._subscription(partition), partition, place)
+            if self.session is not session:
+                return
+        self._targets = {partition.channel: end for partition, end in ends.items()}
         self._check_live()
 
     def _subscription(self, partition: Partition) -> Subscription:
@@ -143,7 +142,7 @@ class Seat:
 
     def _check_live(self) -> None:
         session = self.session
-        if session is None or session.live or self._over is None:
+        if session is None or session.live or not self._targets:
             return
         places = self._places()
         if all(places[channel].offset >= end for channel, end in self._targets.items()):
@@ -155,7 +154,7 @@ class Seat:
         return {channel: self._feeds.place(Partition(channel, self.home.number)) for channel in self.role.inputs}
 
     def _lose(self, reason: str) -> None:
-        self._leave()
+        self.leave()
         if self._over is not None and not self._over.done():
             self._over.set_result(reason)
 
@@ -165,9 +164,9 @@ class Seat:
         self.halted = reason
         self._lose(reason)
 
-    def _leave(self) -> None:
+    def leave(self) -> None:
         """Forget the session: from here on nothing is heard, decided or sent."""
-        self.session = None
+        self.session, self._targets = None, {}
         self.deciding.clear()
         self._feeds.detach(self)
         if self._timer is not None:
@@ -175,14 +174,16 @@ class Seat:
             self._timer = None
 
     async def release(self) -> None:
-        """Hand over in order: decide no more, note how far the inputs were heard, and wait until that stands in the
-        log."""
+        """Hand over in order: hear no more, note how far the inputs were heard, wait until all that was said is in
+        the log.
+        """
         if (session := self.session) and session.live:
             self._guarded(lambda: session.note_heard(self._places, least=1))
-            while self.session is session and not session.is_idle:
+            self._feeds.detach(self)
+            while self.session is session and not session.is_settled:
                 self._feeds.room.clear()
                 await self._feeds.room.wait()
-        self._leave()
+        self.leave()
 
     # What the feeds tell; nothing here may raise.
 

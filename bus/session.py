@@ -7,7 +7,8 @@ import logging
 from asyncio import Future
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from random import Random, SystemRandom
 from typing import Any
 
 from bus.blob_cache import BlobCache
@@ -49,6 +50,7 @@ class Ports:
     blobs: BlobCache
     homes: Mapping[str, str]  # channel of each role
     partitions: int
+    random: Random = field(default_factory=SystemRandom)  # session ids and jitter
 
 
 class Session:
@@ -158,19 +160,19 @@ class Session:
         logger.error("%s quarantines %s", self.role.name, envelope.at, exc_info=error)
         what = f"{self.role.name} cannot decide this {type(envelope.record).__name__}"
         reason = f"{what}: {type(error).__name__}: {error}"
-        self._say_quarantined(envelope.at, envelope.id, envelope.trace, reason[:2000])
+        self._say_quarantined(envelope.at, envelope.trace, reason[:2000])
 
     def quarantine_undecodable(self, at: Position, stored: Stored, error: Exception) -> None:
         """Set aside an input that nobody can decode; this role is the one that topology names for it."""
         if at.offset <= self._recovered.get(at.channel, -1):
             return
         logger.error("%s quarantines %s: %s", self.role.name, at, error)
-        trace = derive_trace(str(at))
-        self._say_quarantined(at, str(at), trace, f"undecodable: {error}"[:2000], stored.value)
+        self._say_quarantined(at, derive_trace(str(at)), f"undecodable: {error}"[:2000], stored.value)
 
-    def _say_quarantined(self, at: Position, cause_id: str, trace: str, reason: str, raw: bytes = b"") -> None:
+    def _say_quarantined(self, at: Position, trace: str, reason: str, raw: bytes = b"") -> None:
+        """The id derives from the position: two records under one id are two inputs."""
         fact = InputQuarantined(input=str(at), reason=reason, size=len(raw), raw=raw[:4096])
-        self._outbox.stage([fact], str(at), cause_id, trace, self._now_ms(), self.state)
+        self._outbox.stage([fact], str(at), str(at), trace, self._now_ms(), self.state)
 
     def _now_ms(self) -> int:
         """Time never goes back within a role."""
@@ -311,6 +313,6 @@ class Session:
         return self._outbox.has_room and all(len(queue) < WAITING_RECORDS_MAX for queue in self._waiting.values())
 
     @property
-    def is_idle(self) -> bool:
-        """Whether everything decided was read back and nothing waits."""
-        return self._outbox.is_empty and not self._waiting
+    def is_settled(self) -> bool:
+        """Whether everything decided was acknowledged by the log."""
+        return self._outbox.is_settled
