@@ -1,4 +1,4 @@
-"""The runtime on a real embedded log: claims, decisions, posts, deadlines, recovery, quarantine."""
+"""The runtime on real logs: claims, decisions, posts, deadlines, recovery, quarantine."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 
+from bus.address import open_log
 from bus.assignment import StaticAssignment
-from bus.backends.sqlite import SqliteLog
 from bus.channel import Partition
 from bus.clock import SystemClock
 from bus.codec import Codec
 from bus.decider import Role
 from bus.errors import BlobMissing
+from bus.log import Log
 from bus.publisher import Publisher
 from bus.reader import START, FencedReader
 from bus.record import Envelope, Heard, InputQuarantined
@@ -37,7 +38,7 @@ class MemoryBlobs:
 
 @asynccontextmanager
 async def running(
-    log: SqliteLog, roles: Sequence[Role[Any]] = ROLES, blobs: MemoryBlobs | None = None
+    log: Log, roles: Sequence[Role[Any]] = ROLES, blobs: MemoryBlobs | None = None
 ) -> AsyncIterator[Runtime]:
     runtime = Runtime(log=log, codec=CODEC, blobs=blobs or MemoryBlobs(), clock=SystemClock(), roles=roles, homes=HOMES)
     assignment = StaticAssignment(range(PARTITIONS))
@@ -50,25 +51,28 @@ async def running(
         await runtime.close()
 
 
-async def facts(log: SqliteLog, channel: str, wanted: type[Any], count: int) -> list[Envelope]:
+async def facts(log: Log, channel: str, wanted: type[Any], count: int) -> list[Envelope]:
     places = {Partition(channel, number): START for number in range(PARTITIONS)}
     reader = await FencedReader.open(log, CODEC, places, [wanted])
     found: list[Envelope] = []
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while len(found) < count:
             found += await reader.read()
     await reader.close()
     return found
 
 
-@pytest.fixture
-async def log(tmp_path: Path) -> AsyncIterator[SqliteLog]:
-    log = await SqliteLog.open(tmp_path / "log", partitions=PARTITIONS)
+@pytest.fixture(params=["sqlite", "kafka"])
+async def log(request: pytest.FixtureRequest, tmp_path: Path, namespace: str) -> AsyncIterator[Log]:
+    url = (
+        f"sqlite:///{tmp_path / 'log'}" if request.param == "sqlite" else f"kafka://{request.getfixturevalue('kafka')}"
+    )
+    log = await open_log(url, namespace=namespace, partitions=PARTITIONS)
     yield log
     await log.close()
 
 
-async def test_asks_lead_to_facts_and_posts_reach_the_other_key(log: SqliteLog) -> None:
+async def test_asks_lead_to_facts_and_posts_reach_the_other_key(log: Log) -> None:
     async with running(log) as runtime:
         publisher = Publisher(log, CODEC, SystemClock())
         for n in range(100):
@@ -79,7 +83,7 @@ async def test_asks_lead_to_facts_and_posts_reach_the_other_key(log: SqliteLog) 
         await publisher.close()
 
 
-async def test_an_ask_delivered_twice_is_decided_once(log: SqliteLog) -> None:
+async def test_an_ask_delivered_twice_is_decided_once(log: Log) -> None:
     async with running(log):
         publisher = Publisher(log, CODEC, SystemClock())
         for record_id in ("a", "a", "b"):
@@ -89,7 +93,7 @@ async def test_an_ask_delivered_twice_is_decided_once(log: SqliteLog) -> None:
         await publisher.close()
 
 
-async def test_a_new_owner_goes_on_where_the_old_one_stopped(log: SqliteLog) -> None:
+async def test_a_new_owner_goes_on_where_the_old_one_stopped(log: Log) -> None:
     publisher = Publisher(log, CODEC, SystemClock())
     for n in range(3):
         async with running(log):
@@ -107,7 +111,7 @@ async def test_a_new_owner_goes_on_where_the_old_one_stopped(log: SqliteLog) -> 
     await publisher.close()
 
 
-async def test_an_orderly_hand_over_notes_how_far_it_heard(log: SqliteLog) -> None:
+async def test_an_orderly_hand_over_notes_how_far_it_heard(log: Log) -> None:
     publisher = Publisher(log, CODEC, SystemClock())
     async with running(log):
         await publisher.publish(DepositRequested(workspace_id="w", amount=1))
@@ -122,7 +126,7 @@ async def test_an_orderly_hand_over_notes_how_far_it_heard(log: SqliteLog) -> No
     await publisher.close()
 
 
-async def test_deadlines_wake_the_decider_once(log: SqliteLog) -> None:
+async def test_deadlines_wake_the_decider_once(log: Log) -> None:
     async with running(log):
         publisher = Publisher(log, CODEC, SystemClock())
         await publisher.publish(DepositRequested(workspace_id="w", amount=50), record_id="ask")
@@ -133,7 +137,7 @@ async def test_deadlines_wake_the_decider_once(log: SqliteLog) -> None:
         await publisher.close()
 
 
-async def test_what_cannot_be_decided_is_quarantined_once_and_the_rest_goes_on(log: SqliteLog) -> None:
+async def test_what_cannot_be_decided_is_quarantined_once_and_the_rest_goes_on(log: Log) -> None:
     publisher = Publisher(log, CODEC, SystemClock())
     async with running(log):
         for amount in (1, 13, 2):
@@ -148,7 +152,7 @@ async def test_what_cannot_be_decided_is_quarantined_once_and_the_rest_goes_on(l
     await publisher.close()
 
 
-async def test_an_input_waits_for_its_blob_and_keeps_its_place(log: SqliteLog) -> None:
+async def test_an_input_waits_for_its_blob_and_keeps_its_place(log: Log) -> None:
     blobs = MemoryBlobs()
     async with running(log, blobs=blobs):
         publisher = Publisher(log, CODEC, SystemClock())
@@ -160,7 +164,7 @@ async def test_an_input_waits_for_its_blob_and_keeps_its_place(log: SqliteLog) -
         await publisher.close()
 
 
-async def test_of_two_owners_one_decides_and_nothing_is_done_twice(log: SqliteLog) -> None:
+async def test_of_two_owners_one_decides_and_nothing_is_done_twice(log: Log) -> None:
     publisher = Publisher(log, CODEC, SystemClock())
     async with running(log, [TELLER, CLERK, SAFE]) as first:
         await first.decides()
