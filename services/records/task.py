@@ -126,6 +126,22 @@ class StageStarted(Fact, channel="task"):
     detail: str = "{}"  # JSON by kind of stage
 
 
+class ReviewRequested(Fact, channel="task"):
+    """Asks for a review: who may answer, how many must approve, and what becomes of it in time."""
+
+    workspace_id: str
+    review_id: str
+    run_id: str
+    stage: str
+    execution: int
+    by: tuple[str, ...]  # "role:NAME", "profession:NAME", "person:NAME" or "instance:ID"; empty: anybody
+    quorum: int = 1
+    subject: tuple[Read, ...] = ()  # what is judged; a vote must have seen it
+    timeout_ms: int = 0  # 0 for none
+    on_timeout: str = "reject"  # approve, reject, escalate
+    escalate_to: str = ""
+
+
 class StageCompleted(Fact, channel="task"):
     """A stage execution has its result and outputs."""
 
@@ -261,11 +277,31 @@ class InstanceNeeded(Fact, channel="task"):
     reason: str = ""
 
 
+class NeedEnded(Fact, channel="task"):
+    """An instance that tasks wait for will not come, or an answer to the need has not come in time."""
+
+    workspace_id: str
+    need_id: str = ""  # empty when the instance was not made for a need of the roster
+    profession: str
+    code: str  # refused, failed (in its creation), timeout
+    reason: str
+
+
+class AssignmentsDeferred(Fact, channel="task"):
+    """More tasks of a profession can be assigned than one decision holds: the roster goes on at once. When it does, it
+    says `deferred` false."""
+
+    workspace_id: str
+    profession: str
+    deferred: bool = True
+
+
 class TasksSettled(Fact, channel="task"):
     """These attempts are over; their slots are free."""
 
     workspace_id: str
     attempts: tuple[str, ...]
+    failed: tuple[str, ...] = ()  # those of them that ended without a good result
 
 
 class AttemptCancelled(Fact, channel="task"):
@@ -293,11 +329,11 @@ class TaskLost(Fact, channel="task"):
 
 
 class RosterChanged(Fact, channel="task"):
-    """The roster took note of an instance: added, changed, draining or removed."""
+    """The roster took note of an instance: on its way, added, changed, draining or removed."""
 
     workspace_id: str
     instance_id: str
-    status: str  # ready, draining, gone
+    status: str  # coming (it has no worker yet, or none any more), ready, draining, gone
     profession: str = ""
     agent: str = ""
     node_id: str = ""
@@ -306,6 +342,8 @@ class RosterChanged(Fact, channel="task"):
     slots: int = 0
     skills: Mapping[str, int] = {}
     on_demand: bool = False
+    need_id: str = ""  # the need that this instance answers
+    reason: str = ""
 
 
 class InstanceVacated(Fact, channel="task"):
@@ -376,6 +414,7 @@ RECORDS: tuple[type[Record], ...] = (
     AttemptFailed,
     CancelRequested,
     StageStarted,
+    ReviewRequested,
     StageCompleted,
     StageEnded,
     ArtifactsConflicted,
@@ -385,6 +424,8 @@ RECORDS: tuple[type[Record], ...] = (
     TaskAssigned,
     TaskQueued,
     InstanceNeeded,
+    NeedEnded,
+    AssignmentsDeferred,
     TasksSettled,
     AttemptCancelled,
     TaskLost,

@@ -1,0 +1,1 @@
+"""The router: which instance gets which task, and why."""

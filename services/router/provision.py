@@ -1,0 +1,40 @@
+"""Provision: when tasks wait that no instance will take, the roster asks for one more."""
+
+from bus.decider import Draft
+from services.records.task import InstanceNeeded
+from services.router.crew import Crew, has_free, is_hoped_for, is_possible
+from services.router.roster_state import Rosters
+
+ON_DEMAND_MAX = 4
+"""Most instances of a profession that a workspace has on demand, those on their way included."""
+
+REFUSAL_MS = 10_000
+"""How long no instance more is asked for after a refusal, if tasks can be done by those that are there."""
+
+
+def need_more(draft: Draft[Rosters], workspace_id: str, profession: str) -> None:
+    """Ask for an instance for each agent that tasks of this profession wait for, where that is needed."""
+    crew = draft.state.of(workspace_id).crew(profession)
+    for agent in sorted({demand.agent for demand in crew.demands}):
+        need_one(draft, workspace_id, profession, agent)
+
+
+def need_one(draft: Draft[Rosters], workspace_id: str, profession: str, agent: str) -> None:
+    """Ask for an instance with this agent, unless one is free or on its way, or there are enough on demand."""
+    crew = draft.state.of(workspace_id).crew(profession)
+    enough = len(crew.needs) + len(crew.on_demand) >= ON_DEMAND_MAX
+    vain = is_possible(crew, agent) and draft.now_ms < crew.refused_at_ms + REFUSAL_MS
+    if not (enough or vain or is_hoped_for(crew, agent) or has_free(crew, agent)):
+        draft.add(_need(draft, workspace_id, profession, agent, crew))
+
+
+def _need(draft: Draft[Rosters], workspace_id: str, profession: str, agent: str, crew: Crew) -> InstanceNeeded:
+    tasks = sum(len(demand.ranks) for demand in crew.demands if demand.agent == agent)
+    wait = "1 task waits" if tasks == 1 else f"{tasks} tasks wait"
+    return InstanceNeeded(
+        workspace_id=workspace_id,
+        need_id=draft.new_id("need", workspace_id, profession, agent),
+        profession=profession,
+        agent=agent,
+        reason=f"{wait} for {profession}{f' with agent {agent}' if agent else ''} and none is free or on its way",
+    )
