@@ -12,8 +12,8 @@ from bus.channel import NAMESPACE_DEFAULT, PARTITIONS_DEFAULT
 from bus.errors import Refused
 
 PREFIX = "CLAWX_"
-ELSEWHERE = frozenset({"CLAWX_TEST_DATABASE_URL"})
-"""Variables with our prefix that only the tests read."""
+OF_TESTS = "CLAWX_TEST_"
+"""Variables with this prefix are read by the tests alone."""
 
 
 def _home() -> Path:
@@ -31,6 +31,8 @@ class Settings:
     partitions: int = PARTITIONS_DEFAULT  # of a namespace that is still to be made
     pool: str = "default"
     node: str = field(default_factory=socket.gethostname)
+    cpu_overcommit: int = 8  # how often a node promises each of its cores
+    memory_overcommit: int = 2
     host: str = "127.0.0.1"  # of the gateway
     port: int = 7420
     key: str = ""  # of the gateway; otherwise kept in `data`
@@ -42,7 +44,7 @@ class Settings:
         kinds = {f.name: f for f in fields(cls)}
         found: dict[str, object] = {}
         for variable, text in sorted(environment.items()):
-            if not variable.startswith(PREFIX) or variable in ELSEWHERE:
+            if not variable.startswith(PREFIX) or variable.startswith(OF_TESTS):
                 continue
             name = variable.removeprefix(PREFIX).lower()
             if name not in kinds:

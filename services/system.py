@@ -1,0 +1,154 @@
+"""The wiring: the services of one process over one log. Deciders are the same whether all share a process or none
+does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import shutil
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+import psutil
+
+from bus.address import join_group, open_log
+from bus.blobs import DirectoryBlobs
+from bus.client import LogBus
+from bus.clock import SystemClock
+from bus.codec import Codec
+from bus.decider import Role
+from bus.log import Log
+from bus.runtime import Runtime
+from services.factory.node import Node, NodeSettings
+from services.health.monitor import Monitor, MonitorSettings
+from services.records import language_codec
+from services.records.content import Resources
+from services.settings import Settings
+from services.topology import HOMES, SERVICES, roles_of
+
+logger = logging.getLogger(__name__)
+
+
+class System:
+    """What one process hosts. Made by `hosted`."""
+
+    def __init__(self, settings: Settings, log: Log, codec: Codec, blobs: DirectoryBlobs) -> None:
+        self.settings, self.log, self.codec, self.blobs = settings, log, codec, blobs
+        self.clock = SystemClock()
+        self.bus = LogBus(log, codec, blobs, self.clock)
+        self.node: Node | None = None
+        self._runtimes: list[Runtime] = []
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def decides(self) -> None:
+        """Wait until every role hosted here owns its partitions and has heard its inputs."""
+        for runtime in self._runtimes:
+            await runtime.decides()
+
+    @property
+    def halted(self) -> dict[str, str]:
+        """Roles that stopped for good, and why."""
+        return {name: why for runtime in self._runtimes for name, why in runtime.halted.items()}
+
+    async def failed(self) -> str:
+        """Wait until a part of this process ends by itself, which none should; a sentence that names it."""
+        done, _ = await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
+        task = done.pop()
+        error = task.exception() if not task.cancelled() else None
+        return f"{task.get_name()} ended: {error or 'without an error'}"
+
+    # Parts; each is put on the stack that ends them in reverse.
+
+    async def host_roles(self, stack: AsyncExitStack, service: str, roles: Sequence[Role[Any]]) -> None:
+        """Host these roles on the partitions that the service's group gives to this process."""
+        runtime = Runtime(log=self.log, codec=self.codec, blobs=self.blobs, clock=self.clock, roles=roles, homes=HOMES)
+        stack.push_async_callback(runtime.close)
+        assignment = await join_group(self.log, service)
+        task = self._start(service, runtime.run(assignment))
+        self._runtimes.append(runtime)
+
+        async def hand_over() -> None:
+            await assignment.close()
+            await _ended(task)
+
+        stack.push_async_callback(hand_over)
+
+    async def host_node(self, stack: AsyncExitStack, driver_names: tuple[str, ...] | None = None) -> None:
+        """Supervise workers on this host."""
+        settings = self.settings
+        directory = settings.data / "nodes" / settings.node
+        directory.mkdir(parents=True, exist_ok=True)
+        node_settings = NodeSettings(
+            node_id=settings.node, directory=directory, capacity=capacity(settings), pool=settings.pool
+        )
+        self.node = node = Node(self.log, self.codec, self.blobs, self.clock, node_settings)
+        self._serve(stack, "node", node.run, node.close)
+
+    async def host_monitor(self, stack: AsyncExitStack) -> None:
+        """Watch the leases of instances and nodes."""
+        monitor = Monitor(self.log, self.codec, self.clock, MonitorSettings())
+        self._serve(stack, "monitor", monitor.run, monitor.close)
+
+    def _serve(
+        self,
+        stack: AsyncExitStack,
+        name: str,
+        run: Callable[[], Coroutine[Any, Any, None]],
+        close: Callable[[], Coroutine[Any, Any, None]],
+    ) -> None:
+        stack.push_async_callback(close)
+        task = self._start(name, run())
+
+        async def stop() -> None:
+            task.cancel()
+            await _ended(task)
+
+        stack.push_async_callback(stop)
+
+    def _start(self, name: str, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work, name=name)
+        self._tasks.append(task)
+        return task
+
+
+async def _ended(task: asyncio.Task[None]) -> None:
+    """Wait for a task that was told to end; what it failed with is told by whoever waits for `failed`."""
+    with contextlib.suppress(asyncio.CancelledError, Exception):
+        await task
+
+
+@asynccontextmanager
+async def hosted(settings: Settings, services: Sequence[str] = SERVICES, *, node: bool = True) -> AsyncIterator[System]:
+    """Host these services (and, with `factory`, a node) until left, then hand over in order."""
+    async with AsyncExitStack() as stack:
+        settings.data.mkdir(parents=True, exist_ok=True)
+        log = await open_log(settings.bus_url, namespace=settings.namespace, partitions=settings.partitions)
+        stack.push_async_callback(log.close)
+        system = System(settings, log, language_codec(), DirectoryBlobs(settings.blob_directory))
+        stack.push_async_callback(system.bus.close)
+        if "health" in services:
+            await system.host_monitor(stack)
+        if settings.is_embedded:
+            roles = [role for service in services for role in roles_of(service)]
+            await system.host_roles(stack, "embedded", roles)
+        else:
+            for service in services:
+                if roles := roles_of(service):
+                    await system.host_roles(stack, service, roles)
+        if "node" in services or ("factory" in services and node):
+            await system.host_node(stack)
+        yield system
+
+
+def capacity(settings: Settings) -> Resources:
+    """What this host offers. CPU is compressible and idle memory is shared, so both may be promised more than once."""
+    return Resources(
+        cpu_millis=(psutil.cpu_count() or 1) * 1000 * settings.cpu_overcommit,
+        memory_mib=psutil.virtual_memory().total // 2**20 * settings.memory_overcommit,
+        storage_mib=shutil.disk_usage(settings.data).free // 2**20,
+        api_calls_per_minute=100_000,
+        slots=10_000,
+    )

@@ -1,0 +1,97 @@
+"""The map: every role there is, and the edges that read and report. Nothing else lists them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from bus.decider import Role
+from bus.record import Record
+from services.allocator.pool import POOL
+from services.factory.catalogue import PROFESSIONS
+from services.factory.instances import INSTANCES
+from services.health.watch import WATCH
+from services.orchestrator.artifacts import ARTIFACTS
+from services.orchestrator.reviews import REVIEWS
+from services.orchestrator.runs import RUNS
+from services.records import data, event, review, task, telemetry
+from services.router.roster import ROSTER
+
+ROLES: tuple[Role[Any], ...] = (RUNS, ARTIFACTS, REVIEWS, ROSTER, POOL, INSTANCES, PROFESSIONS, WATCH)
+
+HOMES: Mapping[str, str] = {role.name: role.home for role in ROLES}
+"""The one channel that each role writes."""
+
+SERVICES = ("factory", "allocator", "router", "orchestrator", "health")
+"""What hosts roles; each may run as processes of its own."""
+
+EDGES = ("gateway", "audit", "node")
+"""What only reads the log and publishes asks and reports."""
+
+
+def roles_of(service: str) -> tuple[Role[Any], ...]:
+    """The roles that a service hosts."""
+    return tuple(role for role in ROLES if role.service == service)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edge:
+    """Effects code: what it follows and what it reports."""
+
+    name: str
+    follows: frozenset[type[Record]]
+    reports: frozenset[type[Record]]
+
+
+NODE = Edge(
+    name="node",
+    follows=frozenset(
+        {
+            event.NodeAccepted,
+            event.NodeRefused,
+            event.NodeLost,
+            event.CapacityGranted,
+            event.InstanceStarting,
+            event.InstanceStopping,
+            event.InstanceEnded,
+            event.WorkerGone,
+            task.TaskAssigned,
+            task.AttemptCancelled,
+            task.TaskCompleted,
+            task.TaskFailed,
+        }
+    ),
+    reports=frozenset(
+        {
+            event.NodeJoined,
+            event.NodeLeft,
+            event.WorkerStarted,
+            event.WorkerGone,
+            task.TaskCompleted,
+            task.TaskFailed,
+            telemetry.NodeHeartbeat,
+            telemetry.WorkerOutput,
+        }
+    ),
+)
+
+MONITOR = Edge(
+    name="monitor",
+    follows=frozenset(
+        {
+            telemetry.NodeHeartbeat,
+            event.InstanceReady,
+            event.InstanceEnded,
+            event.NodeAccepted,
+            event.NodeLost,
+        }
+    ),
+    reports=frozenset({event.LeaseMissed, event.LeaseResumed}),
+)
+
+ASKS: frozenset[type[Record]] = frozenset(
+    kind
+    for kind in (*task.RECORDS, *event.RECORDS, *data.RECORDS, *review.RECORDS)
+    if kind.__mro__[1].__name__ == "Ask"
+)
