@@ -1,0 +1,160 @@
+"""How an instance ends: drained, stopped, given up or lost; its room is free only once no worker of it can exist."""
+
+from bus.decider import Draft
+from bus.record import DeadlineReached, Envelope
+from services.factory.creation import ask_for_room, find_waiting, find_worker, refuse
+from services.factory.instances_state import GRANT_WAIT_MS, START_WAIT_MS, Instance, Instances
+from services.records.event import (
+    CapacityRefused,
+    CapacityReleased,
+    HostLost,
+    InstanceDestroyRequested,
+    InstanceDraining,
+    InstanceEnded,
+    InstanceStopping,
+    SubjectLost,
+    WorkerGone,
+)
+from services.records.task import InstanceIdle, InstanceVacated
+
+GRANTS_MAX = 3
+"""How often room is asked for before the creation of an instance has failed."""
+
+
+def give_up(draft: Draft[Instances], heard: Envelope) -> None:
+    """The pool has no room for it."""
+    refused: CapacityRefused = heard.record
+    if instance := find_waiting(draft.state, refused):
+        _end(draft, instance, "failed", step="grant", reason=refused.reason)
+
+
+def destroy(draft: Draft[Instances], heard: Envelope) -> None:
+    """Somebody wants its end; every such ask is answered by `InstanceDraining` or `InstanceRefused`."""
+    ask: InstanceDestroyRequested = heard.record
+    if heard.id in draft.state.seen:
+        return
+    instance = draft.state.find(ask.workspace_id, ask.instance_id)
+    if instance is None:
+        reason = f"workspace `{ask.workspace_id}` has no living instance {ask.instance_id}"
+        refuse(draft, ask.workspace_id, ask.instance_id, heard.id, reason)
+        return
+    reason = ask.reason or "somebody asked for its end"
+    _drain(draft, instance, reason, heard.id)
+    if instance.phase == "waiting":
+        _release(draft, instance)
+        _end(draft, instance, "stopped", reason=reason)
+    elif instance.phase == "starting" or (ask.force and instance.phase != "stopping"):
+        _stop(draft, instance, "stopped", reason=reason)
+
+
+def dismiss(draft: Draft[Instances], heard: Envelope) -> None:
+    """It was made on demand and the demand is over."""
+    idle: InstanceIdle = heard.record
+    instance = draft.state.find(idle.workspace_id, idle.instance_id)
+    if instance and instance.phase == "ready" and instance.order.on_demand:
+        _drain(draft, instance, f"it was made on demand and had nothing to do for {idle.idle_ms} ms")
+
+
+def _drain(draft: Draft[Instances], instance: Instance, reason: str, ask_id: str = "") -> None:
+    order = instance.order
+    draft.add(
+        InstanceDraining(workspace_id=order.workspace_id, instance_id=order.instance_id, reason=reason, ask_id=ask_id)
+    )
+
+
+def vacate(draft: Draft[Instances], heard: Envelope) -> None:
+    """The roster says that it has no tasks and will get none."""
+    vacated: InstanceVacated = heard.record
+    instance = draft.state.find(vacated.workspace_id, vacated.instance_id)
+    if instance and instance.phase == "draining":
+        _stop(draft, instance, "stopped", reason=instance.reason)
+
+
+def mourn(draft: Draft[Instances], heard: Envelope) -> None:
+    """A worker that is silent may still exist: it is stopped before its room is free."""
+    lost: SubjectLost = heard.record
+    kind, _, instance_id = lost.subject.partition(":")
+    instance = draft.state.find(lost.owner_key, instance_id) if kind == "instance" else None
+    if instance and instance.is_worker(lost.session, lost.incarnation) and instance.phase in ("ready", "draining"):
+        _stop(draft, instance, "lost", reason=f"its worker was silent for too long ({lost.evidence})")
+
+
+def bury(draft: Draft[Instances], heard: Envelope) -> None:
+    """Its node says that the worker and all its processes are gone."""
+    gone: WorkerGone = heard.record
+    if instance := find_worker(draft.state, gone):
+        _release(draft, instance)
+        _conclude(draft, instance, gone.step or "start", gone.reason or "its worker is gone")
+
+
+def leave_host(draft: Draft[Instances], heard: Envelope) -> None:
+    """The node under it is lost, and with it the grant."""
+    lost: HostLost = heard.record
+    instance = draft.state.find(lost.workspace_id, lost.instance_id)
+    if instance and instance.grant_id == lost.grant_id and instance.phase != "waiting":
+        _conclude(draft, instance, "start", f"node {lost.node_id} is lost: {lost.reason}")
+
+
+def _conclude(draft: Draft[Instances], instance: Instance, step: str, reason: str) -> None:
+    """The worker is gone and its room is free: the instance is over, or tries again elsewhere."""
+    if instance.phase == "stopping":
+        _end(draft, instance, instance.status, step=instance.step, reason=instance.reason)
+    elif instance.phase != "starting":
+        _end(draft, instance, "lost", reason=reason)
+    elif instance.grants < GRANTS_MAX:
+        ask_for_room(draft, instance.order.instance_id)
+    else:
+        _end(draft, instance, "failed", step=step, reason=f"{reason} (try {instance.grants} of {GRANTS_MAX})")
+
+
+def _stop(draft: Draft[Instances], instance: Instance, status: str, *, step: str = "", reason: str = "") -> None:
+    draft.add(
+        InstanceStopping(
+            workspace_id=instance.order.workspace_id,
+            instance_id=instance.order.instance_id,
+            node_id=instance.node_id,
+            node_session=instance.node_session,
+            incarnation=instance.incarnation,
+            reason=reason,
+            status=status,
+            step=step,
+        )
+    )
+
+
+def _release(draft: Draft[Instances], instance: Instance) -> None:
+    order = instance.order
+    draft.add(
+        CapacityReleased(
+            workspace_id=order.workspace_id,
+            instance_id=order.instance_id,
+            grant_id=instance.grant_id,
+            pool=order.pool,
+        )
+    )
+
+
+def _end(draft: Draft[Instances], instance: Instance, status: str, *, step: str = "", reason: str = "") -> None:
+    order = instance.order
+    draft.add(
+        InstanceEnded(
+            workspace_id=order.workspace_id, instance_id=order.instance_id, status=status, step=step, reason=reason
+        )
+    )
+
+
+def meet_deadline(draft: Draft[Instances], reached: DeadlineReached) -> None:
+    """Somebody did not answer in time."""
+    at_ms = draft.state.deadlines.times.get(reached.id)
+    if at_ms is None or at_ms > draft.now_ms:
+        return
+    instance = draft.state.live[reached.id]
+    if instance.phase == "waiting":
+        _release(draft, instance)
+        reason = f"pool `{instance.order.pool}` gave no answer within {GRANT_WAIT_MS // 1000} s"
+        _end(draft, instance, "failed", step="grant", reason=reason)
+    elif instance.phase == "starting":
+        reason = f"node {instance.node_id} did not report the worker within {START_WAIT_MS // 1000} s"
+        _stop(draft, instance, "failed", step="start", reason=reason)
+    else:
+        _stop(draft, instance, instance.status, step=instance.step, reason=instance.reason)
