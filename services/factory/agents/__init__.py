@@ -1,0 +1,1 @@
+"""Agents: how a worker thinks. Each is one adapter behind the port; they import the standard library only."""

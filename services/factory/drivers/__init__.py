@@ -1,0 +1,1 @@
+"""Drivers: what keeps workers apart from the host and from one another."""

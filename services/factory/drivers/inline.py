@@ -1,0 +1,64 @@
+"""The `inline` driver: plays scripts inside the node, with no process; for benchmarks and the smallest setups."""
+
+import asyncio
+
+from services.factory.agents.port import Assignment, Outcome, failed
+from services.factory.agents.script import play
+from services.factory.drivers.port import WorkerFailed, WorkerPlan
+
+
+class InlineDriver:
+    """Starts nothing."""
+
+    async def start(self, plan: WorkerPlan) -> "InlineWorker":
+        if plan.agent != "script":
+            raise WorkerFailed("agent", f"the inline driver plays scripts only, it cannot run the agent {plan.agent!r}")
+        return InlineWorker(plan)
+
+    async def close(self) -> None:
+        """Nothing to end."""
+
+
+class InlineWorker:
+    """Ends an attempt while it is given, or when its delay is over."""
+
+    pid = 0
+    born = 0
+    limits: tuple[str, ...] = ()
+    needs_files = False
+
+    def __init__(self, plan: WorkerPlan) -> None:
+        self._ended = plan.ended
+        self._loop = asyncio.get_running_loop()
+        self._delays: dict[str, asyncio.TimerHandle] = {}
+        self.gone: asyncio.Future[str] = self._loop.create_future()
+
+    def give(self, assignment: Assignment) -> None:
+        if assignment.agent != "script":
+            self._ended(assignment.attempt_id, failed(f"an inline worker cannot run the agent {assignment.agent!r}"))
+            return
+        delay_ms, outcome = play(assignment)
+        if delay_ms:
+            attempt_id = assignment.attempt_id
+            self._delays[attempt_id] = self._loop.call_later(delay_ms / 1000, self._end_attempt, attempt_id, outcome)
+        else:
+            self._ended(assignment.attempt_id, outcome)
+
+    def stop(self, attempt_id: str, code: str) -> None:
+        if delay := self._delays.get(attempt_id):
+            delay.cancel()
+            self._end_attempt(attempt_id, failed("the attempt was stopped", code=code))
+
+    def _end_attempt(self, attempt_id: str, outcome: Outcome) -> None:
+        del self._delays[attempt_id]
+        self._ended(attempt_id, outcome)
+
+    def ping(self) -> bool:
+        return True
+
+    async def end(self, *, grace_ms: int) -> None:
+        for delay in self._delays.values():
+            delay.cancel()
+        self._delays.clear()
+        if not self.gone.done():
+            self.gone.set_result("stopped")

@@ -1,0 +1,72 @@
+"""The port of all drivers: starting a worker kept apart from the rest, and what a running worker can do."""
+
+from asyncio import Future
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from services.factory.agents.port import Assignment, Outcome
+from services.records.content import Resources
+
+
+class WorkerFailed(Exception):
+    """A worker could not be started: at which step, and why in a sentence."""
+
+    def __init__(self, step: str, reason: str) -> None:
+        super().__init__(reason)
+        self.step, self.reason = step, reason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerPlan:
+    """The worker to be started, and whom it tells what it does."""
+
+    worker_id: str  # of this incarnation of the instance
+    directory: Path  # of the instance; it is there
+    agent: str
+    resources: Resources
+    ended: Callable[[str, Outcome], None]  # an attempt, and how it ended
+    printed: Callable[[str, str], None]  # an attempt, and a line
+
+
+class Worker(Protocol):
+    """One running worker."""
+
+    pid: int  # 0 for none of its own
+    born: int  # clock ticks since boot at which its process started
+    limits: tuple[str, ...]  # those that are really in force
+    needs_files: bool  # whether attempts are laid down as files for it
+
+    @property
+    def gone(self) -> "Future[str]":
+        """Ends, with a reason, once neither the worker nor any process of it exists."""
+        ...
+
+    def give(self, assignment: Assignment) -> None:
+        """Let it work on an attempt; `ended` is called once for it, unless the worker goes first."""
+        ...
+
+    def stop(self, attempt_id: str, code: str) -> None:
+        """End an attempt; its outcome has this code."""
+        ...
+
+    def ping(self) -> bool:
+        """Ask whether it is there; returns whether it has answered since the last time."""
+        ...
+
+    async def end(self, *, grace_ms: int) -> None:
+        """End it and all it started, the hard way after the grace; returns when `gone` has ended."""
+        ...
+
+
+class Driver(Protocol):
+    """Starts workers."""
+
+    async def start(self, plan: WorkerPlan) -> Worker:
+        """A worker that has said hello. Raises WorkerFailed; nothing is left of it then."""
+        ...
+
+    async def close(self) -> None:
+        """End every worker."""
+        ...

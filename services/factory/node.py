@@ -1,0 +1,308 @@
+"""The node: the supervisor of one host. It obeys facts that name it, runs workers, and reports what they did.
+
+Node                joins its pool under a new random session, hears facts, ends everything when the session is over
+├── Hearing         which partitions it follows, and catching up with new ones
+├── Holdings        instances and their workers, by their owner's orders
+├── Attempts        work given to workers, each answered by one end report
+├── Reports         on their way into the log, kept in the Journal until they are there
+└── Telemetry       heartbeats and lines of output
+"""
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bus.blobs import BlobStore
+from bus.clock import Clock
+from bus.codec import Codec
+from bus.errors import Fatal
+from bus.log import Log
+from bus.publisher import Publisher
+from bus.record import Envelope, Record, derive_id
+from services.factory.attempts import Attempts
+from services.factory.background import Background
+from services.factory.drivers.catalogue import DRIVERS, make_drivers
+from services.factory.drivers.launching import Launching
+from services.factory.hearing import Hearing
+from services.factory.holdings import Holdings
+from services.factory.journal import Journal
+from services.factory.leftovers import kill_leftovers, read_boot
+from services.factory.lock import DirectoryLock
+from services.factory.past import report_past
+from services.factory.pulse import take_pulses
+from services.factory.reports import Reports
+from services.factory.telemetry import Telemetry
+from services.records.content import Resources
+from services.records.instance import InstanceEnded, InstanceStarting, InstanceStopping
+from services.records.node import CapacityGranted, NodeAccepted, NodeJoined, NodeLeft, NodeLost, NodeRefused, pool_key
+from services.records.task import AttemptCancelled, TaskAssigned
+from services.records.telemetry import NodeHeartbeat
+
+logger = logging.getLogger(__name__)
+
+CLOSE_MS_MAX = 5_000
+"""How long an orderly end waits for the log; what it could not say is said by the next life of the node."""
+
+SAVE_MS = 5_000
+
+
+class NodeUnwanted(Fatal):
+    """The pool refuses this node, or another process has joined under its id."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeSettings:
+    """What a node is told when it is made."""
+
+    node_id: str
+    directory: Path
+    capacity: Resources
+    pool: str = "default"
+    drivers: tuple[str, ...] = DRIVERS
+    heartbeat_ms: int = 1_000
+    lease_ms: int = 5_000
+    start_timeout_ms: int = 5_000
+    stop_grace_ms: int = 300
+
+
+class Node:
+    """One supervisor. `run` until it is cancelled or fails, then `close`, which ends it in order."""
+
+    def __init__(self, log: Log, codec: Codec, blobs: BlobStore, clock: Clock, settings: NodeSettings) -> None:
+        self._log, self._codec, self._blobs, self._clock, self._settings = log, codec, blobs, clock, settings
+        self._instances = settings.directory.resolve() / "instances"
+        self._publisher = Publisher(log, codec, clock)
+        self._lock: DirectoryLock | None = None
+        self._sessions: set[str] = set()
+        self.session = ""
+        self._hears: dict[type[Record], Callable[[Envelope], None]] = {
+            CapacityGranted: self._granted,
+            InstanceStarting: self._starting,
+            InstanceStopping: self._stopping,
+            InstanceEnded: self._instance_ended,
+            TaskAssigned: self._assigned,
+            AttemptCancelled: self._cancelled,
+            NodeAccepted: self._accepted,
+            NodeRefused: self._refused,
+            NodeLost: self._lost,
+        }
+
+    @property
+    def is_accepted(self) -> bool:
+        """Whether its session takes part."""
+        return self._lock is not None and self._joined.done() and not self._over.done()
+
+    async def run(self) -> None:
+        """Serve. Raises DirectoryLocked or NodeUnwanted with a sentence for the person who started it."""
+        await self._open()
+        serving = self._background.start(self._serve())
+        await asyncio.wait(
+            [serving, self._background.failure, self._reports.failure], return_when=asyncio.FIRST_COMPLETED
+        )
+        for ended in (self._background.failure, self._reports.failure, serving):
+            if ended.done():
+                ended.result()
+
+    async def _open(self) -> None:
+        """Take the directory, end and report what an earlier life left in it."""
+        settings = self._settings
+        self._lock = DirectoryLock.take(settings.directory.resolve())
+        self._journal = Journal(settings.directory.resolve())
+        self._background = Background()
+        self._joined: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._over: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        kill_leftovers(self._journal, self._instances)
+        self._reports = Reports(self._publisher, self._codec, self._clock, self._log.partitions, self._journal)
+        await report_past(self._journal, self._reports, self._blobs, self._clock, settings.node_id, self._instances)
+        self._make_parts()
+
+    def _make_parts(self) -> None:
+        settings = self._settings
+        self._launching = Launching(
+            settings.directory.resolve(),
+            started=lambda pid, born: self._journal.write("launcher", pid=pid, born=born, durable=True),
+            lost=lambda: kill_leftovers(self._journal, self._instances),
+        )
+        self._telemetry = Telemetry(self._publisher, self._codec, self._clock, self._log.partitions)
+        self._attempts = Attempts(
+            blobs=self._blobs,
+            clock=self._clock,
+            journal=self._journal,
+            reports=self._reports,
+            telemetry=self._telemetry,
+            background=self._background,
+        )
+        self._hearing = Hearing(
+            log=self._log,
+            codec=self._codec,
+            places=self._journal.places,
+            hear=lambda envelope: self._hears[type(envelope.record)](envelope),
+            background=self._background,
+        )
+        self._holdings = Holdings(
+            directory=self._instances,
+            drivers=make_drivers(settings.drivers, self._launching, settings.start_timeout_ms),
+            stop_grace_ms=settings.stop_grace_ms,
+            live=self._hearing.live,
+            attempts=self._attempts,
+            journal=self._journal,
+            reports=self._reports,
+            background=self._background,
+        )
+
+    async def _serve(self) -> None:
+        await self._hearing.live(pool_key(self._settings.pool), ("event",))
+        self._background.start(self._beat())
+        self._background.start(self._save())
+        while True:
+            await self._join()
+            reason = await self._over
+            logger.warning("node %s: session %s is over: %s", self._settings.node_id, self.session, reason)
+            await self._holdings.finish_all(reason)
+
+    async def _join(self) -> None:
+        """Take part under a new session; returns when the pool has accepted it."""
+        loop = asyncio.get_running_loop()
+        self._joined, self._over = loop.create_future(), loop.create_future()
+        self.session = secrets.token_hex(12)
+        self._journal.write("session", self.session, boot=read_boot(), durable=True)
+        settings = self._settings
+        report = NodeJoined(
+            pool=settings.pool,
+            node_id=settings.node_id,
+            node_session=self.session,
+            capacity=settings.capacity,
+            drivers=settings.drivers,
+        )
+        await self._reports.settle(report, derive_id(self.session, "joined"))
+        await self._joined
+
+    def _is_mine(self, record: Any) -> bool:
+        return bool(record.node_session == self.session and record.node_id == self._settings.node_id)
+
+    def _accepted(self, envelope: Envelope) -> None:
+        record: NodeAccepted = envelope.record
+        if record.pool != self._settings.pool or record.node_id != self._settings.node_id:
+            return
+        if record.node_session == self.session:
+            if not self._joined.done():
+                self._joined.set_result(None)
+        elif self.is_accepted:
+            self._displace(record.node_session)
+
+    def _displace(self, session: str) -> None:
+        """Another session of this node id: a late word of this node's own past, or another process."""
+        if session in self._journal.sessions:
+            self._end_session(f"its own earlier session {session} was accepted after it")
+            return
+        reason = (
+            f"another process has joined the pool {self._settings.pool} as node {self._settings.node_id}; "
+            "give one of them another node id"
+        )
+        self._over.set_exception(NodeUnwanted(reason))
+
+    def _refused(self, envelope: Envelope) -> None:
+        if self._is_mine(envelope.record) and not self._joined.done():
+            self._joined.set_exception(
+                NodeUnwanted(f"the pool {self._settings.pool} refuses: {envelope.record.reason}")
+            )
+
+    def _lost(self, envelope: Envelope) -> None:
+        if self._is_mine(envelope.record):
+            self._end_session(envelope.record.reason or "the pool counts this node as lost")
+
+    def _end_session(self, reason: str) -> None:
+        if not self._joined.done():
+            self._joined.set_result(None)
+        if not self._over.done():
+            self._over.set_result(reason)
+
+    def _granted(self, envelope: Envelope) -> None:
+        record: CapacityGranted = envelope.record
+        if self._is_mine(record):
+            self._background.start(self._hearing.live(record.workspace_id))
+
+    def _starting(self, envelope: Envelope) -> None:
+        if self._is_mine(envelope.record) and not self._over.done():
+            self._holdings.start(envelope)
+
+    def _stopping(self, envelope: Envelope) -> None:
+        if self._is_mine(envelope.record):
+            self._holdings.stop(envelope)
+
+    def _instance_ended(self, envelope: Envelope) -> None:
+        if held := self._holdings.get(envelope.record.instance_id):
+            self._holdings.begin_finish(held, f"the instance ended: {envelope.record.reason or 'no reason given'}")
+
+    def _assigned(self, envelope: Envelope) -> None:
+        order: TaskAssigned = envelope.record
+        if not self._is_mine(order) or self._attempts.knows(order.attempt_id):
+            return
+        held = self._holdings.get(order.instance_id)
+        if held and held.is_ready and held.incarnation == order.incarnation and not held.finishing:
+            self._attempts.assign(held, envelope)
+        else:
+            self._attempts.refuse(envelope, f"instance {order.instance_id} has no worker here any more")
+
+    def _cancelled(self, envelope: Envelope) -> None:
+        if envelope.record.node_id == self._settings.node_id:
+            self._attempts.cancel(envelope.record.attempt_id, envelope.record.reason)
+
+    async def _beat(self) -> None:
+        settings = self._settings
+        while True:
+            if self.is_accepted:
+                heartbeat = NodeHeartbeat(
+                    pool=settings.pool,
+                    node_id=settings.node_id,
+                    node_session=self.session,
+                    workers=take_pulses(self._holdings),
+                    lease_ms=settings.lease_ms,
+                )
+                self._telemetry.add(heartbeat)
+            await asyncio.sleep(settings.heartbeat_ms / 1000)
+
+    async def _save(self) -> None:
+        saved = self._journal.places
+        while True:
+            await asyncio.sleep(SAVE_MS / 1000)
+            if (places := self._hearing.save()) != saved:
+                saved = places
+                self._journal.write("places", places=places)
+
+    async def close(self) -> None:
+        """End every worker, say so, leave the pool, let go of the directory."""
+        if self._lock is None:
+            return
+        try:
+            await asyncio.wait_for(self._leave(), CLOSE_MS_MAX / 1000)
+        except TimeoutError:
+            logger.warning("node %s could not say all before its end; its next life will", self._settings.node_id)
+        finally:
+            await self._let_go()
+
+    async def _leave(self) -> None:
+        was_accepted = self.is_accepted
+        await self._holdings.finish_all("its node is stopping")
+        if was_accepted:
+            settings = self._settings
+            report = NodeLeft(pool=settings.pool, node_id=settings.node_id, node_session=self.session, reason="stopped")
+            await self._reports.settle(report, derive_id(self.session, "left"))
+        await self._reports.drain()
+
+    async def _let_go(self) -> None:
+        await self._background.close()
+        await self._launching.close()
+        await self._reports.close()
+        await self._telemetry.close()
+        self._journal.write("places", places=self._hearing.save(), durable=True)
+        await self._hearing.close()
+        await self._publisher.close()
+        self._journal.close()
+        assert self._lock
+        self._lock.release()
+        self._lock = None

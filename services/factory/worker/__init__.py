@@ -1,0 +1,1 @@
+"""What runs as worker processes and their launcher; it imports the standard library and the agents only."""

@@ -1,0 +1,27 @@
+"""What Linux offers to tie processes together: death with the parent, and adoption of orphans."""
+
+import ctypes
+import os
+import sys
+
+_PR_SET_PDEATHSIG = 1
+_PR_SET_CHILD_SUBREAPER = 36
+
+
+def _control(option: int, value: int) -> bool:
+    """One prctl; False where the system has none."""
+    if sys.platform != "linux":
+        return False
+    return bool(ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0) == 0)
+
+
+def die_with_parent(parent: int, signal_number: int) -> None:
+    """Get this signal when the parent ends. Ends the process at once if the parent is gone already."""
+    _control(_PR_SET_PDEATHSIG, signal_number)
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+def adopt_orphans() -> bool:
+    """Become the parent of every process below this one that loses its own."""
+    return _control(_PR_SET_CHILD_SUBREAPER, 1)

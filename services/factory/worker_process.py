@@ -1,0 +1,138 @@
+"""A worker process as its node sees it: frames over a socket, and an end that takes the whole tree along."""
+
+import asyncio
+import logging
+import socket
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
+
+from services.factory.agents.command import stdout_name
+from services.factory.agents.envelope import EnvelopeBroken, read_envelope
+from services.factory.agents.port import FAILURES, Assignment, failed
+from services.factory.drivers.launching import Launching
+from services.factory.drivers.port import WorkerFailed, WorkerPlan
+from services.factory.worker.frames import FRAME_BYTES_MAX, read_frame, write_assignment, write_frame
+from services.factory.worker.launcher import PRINTED
+
+logger = logging.getLogger(__name__)
+
+
+class WorkerProcess:
+    """One worker started by the launcher."""
+
+    needs_files = True
+
+    def __init__(self, plan: WorkerPlan, launching: Launching, limits: tuple[str, ...]) -> None:
+        self._plan, self._launching = plan, launching
+        self.limits = limits
+        self.pid = self.born = 0
+        self.gone: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._said_hello: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._declared: dict[str, set[str]] = {}
+        self._writer: asyncio.StreamWriter | None = None
+        self._following: asyncio.Task[None] | None = None
+        self._answered = True
+
+    async def start(self, start_timeout_ms: int) -> None:
+        """Start the process and hear its hello. Raises WorkerFailed; nothing is left of it then."""
+        mine, its = socket.socketpair()
+        with its:
+            mine.setblocking(False)
+            try:
+                self.pid, self.born, ended = await self._launching.start(
+                    self._plan.worker_id, self._plan.directory, its
+                )
+            except BaseException:
+                mine.close()
+                raise
+        ended.add_done_callback(self._end)
+        reader, self._writer = await asyncio.open_unix_connection(sock=mine, limit=FRAME_BYTES_MAX)
+        self._following = asyncio.create_task(self._follow(reader))
+        await self._hear_hello(start_timeout_ms)
+
+    async def _hear_hello(self, timeout_ms: int) -> None:
+        either: list[asyncio.Future[Any]] = [self._said_hello, self.gone]
+        await asyncio.wait(either, timeout=timeout_ms / 1000, return_when=asyncio.FIRST_COMPLETED)
+        if self.gone.done():
+            raise WorkerFailed("hello", f"the worker {self.gone.result()} before it said hello{self._last_words()}")
+        if not self._said_hello.done():
+            await self.end(grace_ms=0)
+            raise WorkerFailed("hello", f"the worker did not say hello within {timeout_ms} ms{self._last_words()}")
+
+    def _last_words(self) -> str:
+        with suppress(OSError):
+            if lines := (self._plan.directory / PRINTED).read_text(errors="replace").split("\n")[-4:]:
+                return "; it printed: " + " | ".join(line for line in lines if line)[:500]
+        return ""
+
+    async def _follow(self, reader: asyncio.StreamReader) -> None:
+        """Take frames until the worker is gone; one that breaks the rules is ended."""
+        try:
+            while line := await reader.readline():
+                self._take(read_frame(line))
+        except (ValueError, KeyError, TypeError) as error:
+            logger.error("worker %s broke the rules of its socket: %s", self._plan.worker_id, error)
+            await self._launching.kill(self._plan.worker_id)
+        except ConnectionError as error:
+            logger.debug("the socket of worker %s ended: %s", self._plan.worker_id, error)
+
+    def _take(self, message: Mapping[str, Any]) -> None:
+        if "pong" in message:
+            self._answered = True
+        elif "line" in message:
+            self._plan.printed(str(message["attempt"]), str(message["line"]))
+        elif "ended" in message:
+            self._take_end(str(message["ended"]), str(message["code"]), message["envelope"])
+        elif "hello" in message and not self._said_hello.done():
+            self._said_hello.set_result(None)
+
+    def _take_end(self, attempt_id: str, code: str, envelope: Mapping[str, Any]) -> None:
+        declared = self._declared.pop(attempt_id, None)
+        if declared is None:
+            return
+        try:
+            outcome = read_envelope(envelope, declared)
+        except EnvelopeBroken as error:
+            outcome = failed(f"the worker garbled the answer: {error}")
+        if not outcome.ok:
+            code = code if code in FAILURES else "error"
+            outcome = replace(outcome, error=outcome.error or "it failed without saying why", code=code)
+        self._plan.ended(attempt_id, outcome)
+
+    def _send(self, **message: object) -> None:
+        if self._writer and not self._writer.is_closing():
+            self._writer.write(write_frame(message))
+
+    def give(self, assignment: Assignment) -> None:
+        self._declared[assignment.attempt_id] = {*assignment.outputs, stdout_name(assignment.stage)}
+        self._send(attempt=write_assignment(assignment))
+
+    def stop(self, attempt_id: str, code: str) -> None:
+        self._send(stop=attempt_id, code=code)
+
+    def ping(self) -> bool:
+        answered, self._answered = self._answered, False
+        self._send(ping=0)
+        return answered
+
+    async def end(self, *, grace_ms: int) -> None:
+        if grace_ms and not self.gone.done():
+            self._send(end=True)
+            await asyncio.wait([self.gone], timeout=grace_ms / 1000)
+        if not self.gone.done():
+            await self._launching.kill(self._plan.worker_id)
+        await self.close()
+
+    async def close(self) -> None:
+        """Let go of the socket."""
+        if self._following:
+            self._following.cancel()
+            await asyncio.gather(self._following, return_exceptions=True)
+        if self._writer:
+            self._writer.transport.abort()
+
+    def _end(self, ended: "asyncio.Future[str]") -> None:
+        if not self.gone.done():
+            self.gone.set_result(ended.result() if not ended.cancelled() else "was stopped")
