@@ -12,7 +12,7 @@ from bus.channel import Position
 class Value(BaseModel):
     """A named group of fields inside a record."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_bytes="base64", val_json_bytes="base64")
 
 
 class Record(Value):

@@ -1,0 +1,96 @@
+"""What a record says, in one line for a person."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from bus.record import Record
+from services.audit.progress import hex_of
+
+LINE_CHARS_MAX = 300
+
+
+def summarise(record: Record) -> str:
+    """One line: the names that matter, then the reasons."""
+    write = _LINES.get(type(record).__name__, _default)
+    return " ".join(write(record).split())[:LINE_CHARS_MAX]
+
+
+def _default(record: Any) -> str:
+    """Whatever of the usual fields it has."""
+    names = [str(value) for name in _USUAL if (value := getattr(record, name, ""))]
+    return _because(" ".join(names), record)
+
+
+_USUAL = ("stage", "profession", "name", "instance_id", "node_id", "subject", "rule", "signal", "status", "code")
+
+
+def _because(line: str, record: Any) -> str:
+    reason = getattr(record, "reason", "")
+    return f"{line}: {reason}" if line and reason else line or reason
+
+
+def _stage(record: Any) -> str:
+    """`stage`, with its execution from the second on and its item in a map."""
+    again = f" #{record.execution}" if record.execution > 1 else ""
+    item = f"[{record.item}]" if getattr(record, "item", -1) >= 0 else ""
+    return f"{record.stage}{item}{again}"
+
+
+def _written(record: Any) -> str:
+    outputs = ", ".join(f"{each.name} v{each.version} {hex_of(each.digest)[:8]}" for each in record.outputs)
+    return f" -> {outputs}" if outputs else ""
+
+
+def _run_started(record: Any) -> str:
+    inputs = ", ".join(f"{each.name} {hex_of(each.digest)[:8]}" for each in record.inputs)
+    return f"{record.run_id} of {record.workflow_id}" + (f" with {inputs}" if inputs else "")
+
+
+def _task_requested(record: Any) -> str:
+    again = f", attempt {record.attempt}" if record.attempt > 1 else ""
+    return f"{_stage(record.work)}{again}" + (f" for a {record.work.profession}" if record.work.profession else "")
+
+
+def _task_assigned(record: Any) -> str:
+    reasons = "; ".join(f"{r.part} {r.score:g}" + (f" ({r.note})" if r.note else "") for r in record.reasons)
+    others = ", ".join(f"{c.instance_id} {c.score:g}" + (f" ({c.note})" if c.note else "") for c in record.runners_up)
+    line = f"{_stage(record.work)} to {record.instance_id} on {record.node_id}"
+    return line + (f": {reasons}" if reasons else "") + (f"; before {others}" if others else "")
+
+
+def _stage_completed(record: Any) -> str:
+    tries = f" in {record.attempts} attempts" if record.attempts > 1 else ""
+    return f"{_stage(record)}{tries}{_written(record)}"
+
+
+def _stage_ended(record: Any) -> str:
+    return _because(f"{_stage(record)} {record.status}{_written(record)}", record)
+
+
+def _attempt_failed(record: Any) -> str:
+    after = ", will be tried again" if record.retry_at_ms else ""
+    return f"{_stage(record)} ({record.code}): {record.reason}{after}"
+
+
+def _task_completed(record: Any) -> str:
+    result = f" {record.result}" if record.result != "{}" else ""
+    return f"{record.stage} by {record.instance_id}{result}"
+
+
+_LINES: Mapping[str, Callable[[Any], str]] = {
+    "RunRequested": lambda record: f"{record.workflow_id} in {record.workspace_id}",
+    "RunStarted": _run_started,
+    "RunEnded": lambda record: _because(record.status, record),
+    "TaskRequested": _task_requested,
+    "TaskAssigned": _task_assigned,
+    "TaskQueued": lambda record: f"{_stage(record.work)}: {record.reason}",
+    "TaskCompleted": _task_completed,
+    "StageStarted": _stage,
+    "StageCompleted": _stage_completed,
+    "StageEnded": _stage_ended,
+    "AttemptFailed": _attempt_failed,
+    "TasksSettled": lambda record: f"{len(record.attempts)} attempts",
+    "RosterChanged": lambda record: _because(f"{record.instance_id} {record.status}", record),
+}

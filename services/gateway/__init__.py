@@ -1,0 +1,1 @@
+"""The HTTP door: publishes asks, streams records, keeps blobs; everything behind one key."""

@@ -1,0 +1,76 @@
+"""The gateway as a part of a process: it listens until it is closed, and leaves signals to others."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import uvicorn
+
+from bus.client import Bus
+from bus.errors import Refused
+from bus.record import Record
+from services.gateway.app import make_app
+
+DRAIN_S_MAX = 3
+"""How long calls under way have to end when the gateway closes."""
+
+
+@asynccontextmanager
+async def open_gateway(
+    bus: Bus, types: Mapping[str, type[Record]], *, key: str, host: str, port: int
+) -> AsyncIterator[str]:
+    """Listen and give the URL; port 0 takes any that is free. Raises Refused when the address cannot be had."""
+    listening = _listen(host, port)
+    closing = asyncio.Event()
+    app = make_app(bus, types, key, closing)
+    config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=DRAIN_S_MAX)
+    server = _Server(config)
+    serving = asyncio.create_task(server.serve(sockets=[listening]), name="gateway")
+    try:
+        await server.listens.wait()
+        yield _url(listening)
+    finally:
+        closing.set()
+        server.should_exit = True
+        await serving
+        listening.close()
+
+
+class _Server(uvicorn.Server):
+    """Says when it listens, and takes no signals."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.listens = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.listens.set()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[Any]:
+        yield
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((host, port))
+        listening.listen(128)
+    except OSError as error:
+        listening.close()
+        raise Refused(f"the gateway cannot listen on {host}:{port}: {error.strerror}; choose another port") from error
+    return listening
+
+
+def _url(listening: socket.socket) -> str:
+    host, port = listening.getsockname()[:2]
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
