@@ -1,0 +1,1 @@
+"""Health: who is alive, late or lost, and which alarms stand."""
