@@ -86,7 +86,7 @@ def _resolve_python(path: str, name: str, tree: Tree) -> tuple[str, bool]:
     directory = ".".join(PurePosixPath(path).parent.parts)
     if name in tree.modules:
         return tree.modules[name], True
-    if root in tree.roots:
+    if root in tree.roots or not root:  # a file read by pattern may have a relative name left
         return path, True
     if root in sys.stdlib_module_names:
         return _STANDARD, False

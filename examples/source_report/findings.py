@@ -186,7 +186,7 @@ def _find_authors(figures: Figures) -> Finding:
 
 
 def explain_method(figures: Figures) -> Iterator[Finding]:
-    listed = "git names the files, those that it ignores are left out"
+    listed = "git names the files, and those that it ignores are left out"
     if figures.look_up("tree.listed_by") != "git":
         listed = "all plain files count but those that tools make or bring"
     yield Finding(

@@ -53,10 +53,11 @@ class _Change:
 
 def read_history(root: Path) -> History:
     """Raises GitUnavailable where there is nothing to read."""
-    shallow = ask_git(root, "rev-parse", "--is-shallow-repository").strip() == b"true"
+    shallow, prefix = ask_git(root, "rev-parse", "--is-shallow-repository", "--show-prefix").split(b"\n")[:2]
+    within = ["--", "."] if prefix else []  # for a whole repository every commit counts, merges too
     log = ask_git(
         root, "log", "-z", "--numstat", "--relative", "--no-ext-diff", "--no-textconv", "--find-renames",
-        f"--max-count={COMMITS_MAX}", _FORMAT, "--", ".",
+        f"--max-count={COMMITS_MAX}", _FORMAT, *within,
     )  # fmt: skip
     changed = ask_git(root, "status", "--porcelain=v1", "-z", "--no-renames", "--", ".")
     commits, churn = _fold(log)
@@ -64,7 +65,7 @@ def read_history(root: Path) -> History:
         commits=tuple(commits),
         churn=churn,
         truncated=len(commits) == COMMITS_MAX,
-        shallow=shallow,
+        shallow=shallow == b"true",
         uncommitted=sum(bool(entry) for entry in changed.split(b"\0")),
     )
 

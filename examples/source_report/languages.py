@@ -48,7 +48,7 @@ _SCRIPT_FUNCTION = _lines(
     r"|^[ \t]+(?:(?:public|private|protected|static|async|override)\s+)*"
     r"(?!(?:if|for|while|switch|catch|with|function|return)\b)(?P<method>[\w$\#]+)\([^()\n]*\)[^={}()\n]*\{[ \t]*$"
 )
-_SCRIPT_IMPORT = _lines(r"""(?:^[^\n"'`]{0,200}\bfrom\s*|^\s*import\s*\(?|\brequire\()\s*["']([^"'\n]+)["']""")
+_SCRIPT_IMPORT = _lines(r"""(?:^[^\n"'`]{0,200}\bfrom\s*|^[ \t]*import[ \t]*\(?|\brequire\()\s*["']([^"'\n]+)["']""")
 _METHOD = _lines(
     r"^[ \t]+(?:(?:public|private|protected|internal|static|final|abstract|override|virtual|async|synchronized)\s+)+"
     r"(?:[\w<>\[\],?.]+\s+)?(?P<name>\w+)\s*\([^;\n]*$"

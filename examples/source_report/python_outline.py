@@ -9,8 +9,6 @@ from outline import Function, Outline
 
 _Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
-_BODIES = ("body", "orelse", "finalbody")
-_PARTS = ("handlers", "cases")
 
 
 def outline_python(path: str, data: bytes) -> Outline | None:
@@ -21,8 +19,7 @@ def outline_python(path: str, data: bytes) -> Outline | None:
             module = ast.parse(data)
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             return None
-    found: list[tuple[ast.stmt, str]] = []
-    _list_statements(module.body, "", found)
+    found = _list_statements(module)
     definitions = [(node, owner) for node, owner in found if isinstance(node, _DEFINITIONS)]
     return Outline(
         functions=tuple(_describe(node, owner) for node, owner in definitions if not isinstance(node, ast.ClassDef)),
@@ -31,18 +28,28 @@ def outline_python(path: str, data: bytes) -> Outline | None:
     )
 
 
-def _list_statements(body: list[ast.stmt], owner: str, found: list[tuple[ast.stmt, str]]) -> None:
-    """All statements with the name of what they stand in; expressions hold none and are not entered, for speed."""
-    for node in body:
+def _list_statements(module: ast.Module) -> list[tuple[ast.stmt, str]]:
+    """All statements in order, with the name of what they stand in; expressions hold none and are not entered.
+
+    Without recursion: a chain of `elif` nests as deep as it is long.
+    """
+    found: list[tuple[ast.stmt, str]] = []
+    waiting = [(node, "") for node in reversed(module.body)]
+    while waiting:
+        node, owner = waiting.pop()
         found.append((node, owner))
-        if not hasattr(node, "body") and not hasattr(node, "cases"):
-            continue
-        inner = f"{owner}{node.name}." if isinstance(node, _DEFINITIONS) else owner
-        for name in _BODIES:
-            _list_statements(getattr(node, name, []), inner, found)
-        for name in _PARTS:
-            for part in getattr(node, name, ()):
-                _list_statements(part.body, inner, found)
+        if hasattr(node, "body") or hasattr(node, "cases"):
+            inner = f"{owner}{node.name}." if isinstance(node, _DEFINITIONS) else owner
+            waiting.extend((child, inner) for child in reversed(_list_children(node)))
+    return found
+
+
+def _list_children(node: ast.stmt) -> list[ast.stmt]:
+    parts = [*getattr(node, "handlers", ()), *getattr(node, "cases", ())]
+    children = list(getattr(node, "body", ()))
+    for part in parts:
+        children += part.body
+    return [*children, *getattr(node, "orelse", ()), *getattr(node, "finalbody", ())]
 
 
 def _describe(node: _Definition, owner: str) -> Function:

@@ -218,6 +218,19 @@ def test_a_git_that_refuses_is_quoted(tmp_path: Path) -> None:
     assert "no history: git refused: detected dubious ownership" in answer.progress
 
 
+def test_files_made_to_be_hard_are_read_all_the_same(tmp_path: Path) -> None:
+    """A chain of `elif` nests as deep as it is long; blank lines tempt a pattern that crosses them."""
+    tree = make_empty_tree(tmp_path / "tree")
+    (tree / "chain.py").write_text("if a:\n    pass\n" + "elif b:\n    def f(): pass\n" * 2_000, encoding="utf-8")
+    (tree / "blank.js").write_text("\n" * 1_000_000, encoding="utf-8")
+    (tree / "quotes.ts").write_text("`'\"/*" * 100_000, encoding="utf-8")
+    (tree / "deep.py").write_text("x = " + "(" * 100_000, encoding="utf-8")
+    answer = collect(tree, tmp_path / "run")
+    assert answer.envelope["result"] == {"files": 4, "lines": 1_004_004, "commits": 0}
+    files = json.loads((tmp_path / "run" / "metrics").read_text(encoding="utf-8"))["files"]
+    assert [len(file["functions"]) for file in files] == [0, 2_000, 0, 0]
+
+
 @pytest.mark.parametrize(("name", "reason"), [("missing", "does not exist"), ("file", "is a file")])
 def test_what_is_no_directory_is_refused_with_a_sentence(name: str, reason: str, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
