@@ -2,8 +2,13 @@
 
 from collections.abc import Mapping
 
-from bus.record import Ask, Fact, Record, Report, Value
+from bus.record import Ask, Fact, Record, Report, Value, derive_id
 from services.records.content import Artifact, Content, Read, Usage, Work
+
+
+def run_id_of(ask_id: str) -> str:
+    """Id of the run that an ask leads to, so that whoever asks can follow the run from the start."""
+    return f"run-{derive_id('run', ask_id)[:16]}"
 
 
 class RunRequested(Ask, channel="task"):
@@ -15,7 +20,6 @@ class RunRequested(Ask, channel="task"):
     inputs: tuple[Content, ...] = ()
     professions: Mapping[str, str] = {}  # digests of the professions that the definition names, by id
     tags: Mapping[str, str] = {}
-    run_id: str = ""  # as derived from this ask's id by `run_id_of`; empty in records of other writers
 
 
 class RunCancelRequested(Ask, channel="task"):
