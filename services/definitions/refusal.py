@@ -34,9 +34,7 @@ _BOUNDS = {
 }
 
 
-def explain(
-    error: ValidationError, document: Document, model: type[BaseModel] | None = None
-) -> Iterator[Problem]:
+def explain(error: ValidationError, document: Document, model: type[BaseModel] | None = None) -> Iterator[Problem]:
     """Turn each thing that the model (a workflow, if none is named) refused into a Problem with its line."""
     entries = error.errors(include_url=False)
     inside = {tuple(entry["loc"])[:-1] for entry in entries}

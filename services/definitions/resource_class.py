@@ -2,8 +2,11 @@
 
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Literal
 
 from services.records.content import Resources
+
+ResourceClass = Literal["compute", "balanced", "light"]
 
 RESOURCE_CLASSES: Mapping[str, Resources] = MappingProxyType(
     {
@@ -19,4 +22,4 @@ RESOURCE_CLASSES: Mapping[str, Resources] = MappingProxyType(
     }
 )
 
-RESOURCE_CLASS_DEFAULT = "light"
+RESOURCE_CLASS_DEFAULT: ResourceClass = "light"
