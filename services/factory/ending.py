@@ -17,6 +17,9 @@ from services.records.event import (
 )
 from services.records.task import InstanceIdle, InstanceVacated
 
+REASON_LENGTH_MAX = 1_000
+"""Characters of a stranger's reason that are repeated."""
+
 GRANTS_MAX = 3
 """How often room is asked for before the creation of an instance has failed."""
 
@@ -38,7 +41,7 @@ def destroy(draft: Draft[Instances], heard: Envelope) -> None:
         reason = f"workspace `{ask.workspace_id}` has no living instance {ask.instance_id}"
         refuse(draft, ask.workspace_id, ask.instance_id, heard.id, reason)
         return
-    reason = ask.reason or "somebody asked for its end"
+    reason = ask.reason[:REASON_LENGTH_MAX] or "somebody asked for its end"
     _drain(draft, instance, reason, heard.id)
     if instance.phase == "waiting":
         _release(draft, instance)
@@ -115,7 +118,7 @@ def _stop(draft: Draft[Instances], instance: Instance, status: str, *, step: str
             node_id=instance.node_id,
             node_session=instance.node_session,
             incarnation=instance.incarnation,
-            reason=reason,
+            reason=reason[:REASON_LENGTH_MAX],
             status=status,
             step=step,
         )
@@ -138,7 +141,11 @@ def _end(draft: Draft[Instances], instance: Instance, status: str, *, step: str 
     order = instance.order
     draft.add(
         InstanceEnded(
-            workspace_id=order.workspace_id, instance_id=order.instance_id, status=status, step=step, reason=reason
+            workspace_id=order.workspace_id,
+            instance_id=order.instance_id,
+            status=status,
+            step=step[:REASON_LENGTH_MAX],
+            reason=reason[:REASON_LENGTH_MAX],
         )
     )
 

@@ -38,6 +38,9 @@ GRACE_MS_MIN = 1_000
 GRACE_MS_MAX = 600_000
 """Longest grace, whatever lease a report names."""
 
+EVIDENCE_LENGTH_MAX = 1_000
+"""Characters of a report's evidence that are repeated."""
+
 LEASE_RULE = "lease"
 """Rule of the alarm that a missed lease raises."""
 
@@ -129,7 +132,10 @@ def _suspect(draft: Draft[Watched], heard: Envelope) -> None:
     known = _find_reported(draft.state, missed)
     if known is None or known.phase != "alive" or missed.last_seen_ms < known.seen_ms:
         return
-    evidence = missed.evidence or f"last seen at {missed.last_seen_ms}, its lease is {missed.lease_ms} ms"
+    evidence = (
+        missed.evidence[:EVIDENCE_LENGTH_MAX]
+        or f"last seen at {missed.last_seen_ms}, its lease is {missed.lease_ms} ms"
+    )
     draft.add(
         SubjectLate(
             subject=known.subject,
