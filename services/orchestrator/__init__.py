@@ -1,0 +1,1 @@
+"""The orchestrator: runs of workflows, their reviews and their artifacts."""
