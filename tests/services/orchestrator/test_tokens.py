@@ -163,7 +163,7 @@ def test_a_branch_from_outside_the_lap_is_not_waited_for_again(join: Join) -> No
     before = again.counts("begin")["w"]
     assert again.end("v", "w").log[-1] == f"w{before + 1} begin"
     skipped = Table(graph).start().end("s", "v", "x").end("x", "w").end("v", "w").end("w", "v").end("v")
-    assert skipped.log[-1] == f"w{before + 1} skip"
+    assert f"w{before + 1} skip" in skipped.log
 
 
 @pytest.mark.parametrize("join", [ANY, EACH])
