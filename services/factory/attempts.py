@@ -119,7 +119,8 @@ class Attempts:
     def _give(self, attempt: Attempt, inputs: Mapping[str, Input]) -> None:
         order, held = attempt.order, attempt.held
         assert held.worker
-        work, directory = order.work, attempt.directory
+        work = order.work
+        directory = attempt.directory if held.worker.needs_files else None
         attempt.assignment = Assignment(
             run_id=work.run_id,
             stage=work.stage,
@@ -132,11 +133,11 @@ class Attempts:
             agent=attempt.agent,
             parameters=work.parameters,
             inputs=inputs,
-            outputs=directory.output_paths(work.outputs) if attempt.has_files else dict.fromkeys(work.outputs, ""),
+            outputs=directory.output_paths(work.outputs) if directory else dict.fromkeys(work.outputs, ""),
             deadline_ms=attempt.deadline_ms,
             instructions=work.instructions,
-            home=str(held.directory),
-            directory=str(directory.path),
+            home=str(held.directory) if directory else "",
+            directory=str(directory.path) if directory else "",
         )
         held.worker.give(attempt.assignment)
 

@@ -172,8 +172,8 @@ class Holdings:
         if held.worker:
             await held.worker.end(grace_ms=grace_ms)
         await self._attempts.lose(held, reason)
-        await self._reports.settle(worker_gone(held.order, reason, step), gone_id(held.order))
         await asyncio.to_thread(remove_tree, held.directory)
+        await self._reports.settle(worker_gone(held.order, reason, step), gone_id(held.order))
         if self._held.get(held.instance_id) is held:
             del self._held[held.instance_id]
             self._journal.write("gone", held.instance_id)

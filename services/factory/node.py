@@ -10,7 +10,6 @@ Node                joins its pool under a new random session, hears facts, ends
 
 import asyncio
 import logging
-import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +18,6 @@ from typing import Any
 from bus.blobs import BlobStore
 from bus.clock import Clock
 from bus.codec import Codec
-from bus.errors import Fatal
 from bus.log import Log
 from bus.publisher import Publisher
 from bus.record import Envelope, Record, derive_id
@@ -32,6 +30,7 @@ from services.factory.holdings import Holdings
 from services.factory.journal import Journal
 from services.factory.leftovers import kill_leftovers, read_boot
 from services.factory.lock import DirectoryLock
+from services.factory.node_session import NodeSession
 from services.factory.past import report_past
 from services.factory.pulse import take_pulses
 from services.factory.reports import Reports
@@ -48,10 +47,6 @@ CLOSE_MS_MAX = 5_000
 """How long an orderly end waits for the log; what it could not say is said by the next life of the node."""
 
 SAVE_MS = 5_000
-
-
-class NodeUnwanted(Fatal):
-    """The pool refuses this node, or another process has joined under its id."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,8 +72,7 @@ class Node:
         self._instances = settings.directory.resolve() / "instances"
         self._publisher = Publisher(log, codec, clock)
         self._lock: DirectoryLock | None = None
-        self._sessions: set[str] = set()
-        self.session = ""
+        self._session = NodeSession(settings.pool, settings.node_id)
         self._hears: dict[type[Record], Callable[[Envelope], None]] = {
             CapacityGranted: self._granted,
             InstanceStarting: self._starting,
@@ -86,15 +80,20 @@ class Node:
             InstanceEnded: self._instance_ended,
             TaskAssigned: self._assigned,
             AttemptCancelled: self._cancelled,
-            NodeAccepted: self._accepted,
-            NodeRefused: self._refused,
-            NodeLost: self._lost,
+            NodeAccepted: lambda envelope: self._session.accept(envelope.record),
+            NodeRefused: lambda envelope: self._session.refuse(envelope.record),
+            NodeLost: lambda envelope: self._session.lose(envelope.record),
         }
+
+    @property
+    def session(self) -> str:
+        """Its present session."""
+        return self._session.id
 
     @property
     def is_accepted(self) -> bool:
         """Whether its session takes part."""
-        return self._lock is not None and self._joined.done() and not self._over.done()
+        return self._session.is_accepted
 
     async def run(self) -> None:
         """Serve. Raises DirectoryLocked or NodeUnwanted with a sentence for the person who started it."""
@@ -109,19 +108,24 @@ class Node:
 
     async def _open(self) -> None:
         """Take the directory, end and report what an earlier life left in it."""
-        settings = self._settings
-        self._lock = DirectoryLock.take(settings.directory.resolve())
-        self._journal = Journal(settings.directory.resolve())
-        self._background = Background()
-        self._joined: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._over: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        kill_leftovers(self._journal, self._instances)
-        self._reports = Reports(self._publisher, self._codec, self._clock, self._log.partitions, self._journal)
-        await report_past(self._journal, self._reports, self._blobs, self._clock, settings.node_id, self._instances)
+        directory = self._settings.directory.resolve()
+        lock = DirectoryLock.take(directory)
+        try:
+            self._journal = Journal(directory)
+        except BaseException:
+            lock.release()
+            raise
         self._make_parts()
+        self._lock = lock
+        kill_leftovers(self._journal, self._instances)
+        await report_past(
+            self._journal, self._reports, self._blobs, self._clock, self._settings.node_id, self._instances
+        )
 
     def _make_parts(self) -> None:
         settings = self._settings
+        self._background = Background()
+        self._reports = Reports(self._publisher, self._codec, self._clock, self._log.partitions, self._journal)
         self._launching = Launching(
             settings.directory.resolve(),
             started=lambda pid, born: self._journal.write("launcher", pid=pid, born=born, durable=True),
@@ -160,17 +164,16 @@ class Node:
         self._background.start(self._save())
         while True:
             await self._join()
-            reason = await self._over
-            logger.warning("node %s: session %s is over: %s", self._settings.node_id, self.session, reason)
+            reason = await self._session.until_over()
+            logger.warning("session %s of node %s is over: %s", self.session, self._settings.node_id, reason)
             await self._holdings.finish_all(reason)
+            self._session.check()
 
     async def _join(self) -> None:
-        """Take part under a new session; returns when the pool has accepted it."""
-        loop = asyncio.get_running_loop()
-        self._joined, self._over = loop.create_future(), loop.create_future()
-        self.session = secrets.token_hex(12)
-        self._journal.write("session", self.session, boot=read_boot(), durable=True)
+        """Ask the pool to take part, under a new session."""
         settings = self._settings
+        self._session = NodeSession(settings.pool, settings.node_id, self._journal.sessions)
+        self._journal.write("session", self.session, boot=read_boot(), durable=True)
         report = NodeJoined(
             pool=settings.pool,
             node_id=settings.node_id,
@@ -179,47 +182,9 @@ class Node:
             drivers=settings.drivers,
         )
         await self._reports.settle(report, derive_id(self.session, "joined"))
-        await self._joined
 
     def _is_mine(self, record: Any) -> bool:
-        return bool(record.node_session == self.session and record.node_id == self._settings.node_id)
-
-    def _accepted(self, envelope: Envelope) -> None:
-        record: NodeAccepted = envelope.record
-        if record.pool != self._settings.pool or record.node_id != self._settings.node_id:
-            return
-        if record.node_session == self.session:
-            if not self._joined.done():
-                self._joined.set_result(None)
-        elif self.is_accepted:
-            self._displace(record.node_session)
-
-    def _displace(self, session: str) -> None:
-        """Another session of this node id: a late word of this node's own past, or another process."""
-        if session in self._journal.sessions:
-            self._end_session(f"its own earlier session {session} was accepted after it")
-            return
-        reason = (
-            f"another process has joined the pool {self._settings.pool} as node {self._settings.node_id}; "
-            "give one of them another node id"
-        )
-        self._over.set_exception(NodeUnwanted(reason))
-
-    def _refused(self, envelope: Envelope) -> None:
-        if self._is_mine(envelope.record) and not self._joined.done():
-            self._joined.set_exception(
-                NodeUnwanted(f"the pool {self._settings.pool} refuses: {envelope.record.reason}")
-            )
-
-    def _lost(self, envelope: Envelope) -> None:
-        if self._is_mine(envelope.record):
-            self._end_session(envelope.record.reason or "the pool counts this node as lost")
-
-    def _end_session(self, reason: str) -> None:
-        if not self._joined.done():
-            self._joined.set_result(None)
-        if not self._over.done():
-            self._over.set_result(reason)
+        return bool(record.node_session == self._session.id and record.node_id == self._settings.node_id)
 
     def _granted(self, envelope: Envelope) -> None:
         record: CapacityGranted = envelope.record
@@ -227,7 +192,7 @@ class Node:
             self._background.start(self._hearing.live(record.workspace_id))
 
     def _starting(self, envelope: Envelope) -> None:
-        if self._is_mine(envelope.record) and not self._over.done():
+        if self._is_mine(envelope.record) and not self._session.is_over:
             self._holdings.start(envelope)
 
     def _stopping(self, envelope: Envelope) -> None:

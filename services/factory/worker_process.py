@@ -63,8 +63,8 @@ class WorkerProcess:
 
     def _last_words(self) -> str:
         with suppress(OSError):
-            if lines := (self._plan.directory / PRINTED).read_text(errors="replace").split("\n")[-4:]:
-                return "; it printed: " + " | ".join(line for line in lines if line)[:500]
+            if lines := (self._plan.directory / PRINTED).read_text(errors="replace").split("\n")[-4:-1]:
+                return "; it printed: " + " | ".join(lines)[:500]
         return ""
 
     async def _follow(self, reader: asyncio.StreamReader) -> None:
@@ -82,7 +82,8 @@ class WorkerProcess:
         if "pong" in message:
             self._answered = True
         elif "line" in message:
-            self._plan.printed(str(message["attempt"]), str(message["line"]))
+            if (attempt_id := str(message["attempt"])) in self._declared:
+                self._plan.printed(attempt_id, str(message["line"]))
         elif "ended" in message:
             self._take_end(str(message["ended"]), str(message["code"]), message["envelope"])
         elif "hello" in message and not self._said_hello.done():

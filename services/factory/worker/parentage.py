@@ -22,6 +22,6 @@ def die_with_parent(parent: int, signal_number: int) -> None:
         os._exit(1)
 
 
-def adopt_orphans() -> bool:
-    """Become the parent of every process below this one that loses its own."""
-    return _control(_PR_SET_CHILD_SUBREAPER, 1)
+def adopt_orphans(adopt: bool = True) -> bool:
+    """Become the parent of every process below this one that loses its own, or do so no more."""
+    return _control(_PR_SET_CHILD_SUBREAPER, int(adopt))
