@@ -21,7 +21,7 @@ async def open_log(url: str, **options: Any) -> Log:
     """Open `sqlite:///PATH` (what follows the third slash is the path) or `kafka://HOST:PORT[,HOST:PORT]`.
 
     The URL's query may give `namespace`, `partitions` and, for Kafka, `replication`; `options` are the same, with less
-    weight, and what else SqliteLog.open or KafkaLog.connect takes; it raises what they raise, and Refused for other URLs.
+    weight, and what else SqliteLog.open or KafkaLog.connect takes; raises what they raise; Refused for other URLs.
     """
     split = _split(url)
     options = {"namespace": NAMESPACE_DEFAULT, **options, **_query(url, split)}

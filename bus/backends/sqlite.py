@@ -2,9 +2,12 @@
 
 import asyncio
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
+
+import apsw
 
 from bus.backends.admission import check_batch, check_one_channel, check_partitions, check_position
 from bus.backends.packing import pack
@@ -12,7 +15,7 @@ from bus.backends.sqlite_file import LogFile, locate, lock
 from bus.backends.sqlite_writer import Batch, Outcome, Session, Writer
 from bus.backends.tail import Tail
 from bus.channel import NAMESPACE_DEFAULT, Partition
-from bus.errors import AppendUnknown, BusError, Refused, Unavailable
+from bus.errors import AppendUnknown, BusError, LogFull, Refused, Unavailable
 from bus.log import Raw, Stored
 
 
@@ -176,6 +179,7 @@ class SqliteReader:
         self.seek(positions)
 
     def seek(self, positions: Mapping[Partition, int]) -> None:
+        self._check_open()
         check_partitions(positions, self._log.partitions)
         check_one_channel({**self._positions, **positions})
         self._positions.update(positions)
@@ -263,13 +267,23 @@ def _copy(error: BusError) -> BusError:
 def _open(path: Path, namespace: str, partitions: int | None) -> tuple[LogFile, int]:
     if partitions is not None and partitions < 1:
         raise Refused(f"a namespace needs at least one partition a channel, not {partitions}")
-    try:
+    with _opening(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = lock(path)
-    except OSError as error:
-        raise Unavailable(f"{path} cannot be opened: {error.strerror}") from error
+        try:
+            return LogFile(path, namespace=namespace, partitions=partitions), descriptor
+        except BaseException:
+            os.close(descriptor)
+            raise
+
+
+@contextmanager
+def _opening(path: Path) -> Iterator[None]:
     try:
-        return LogFile(path, namespace=namespace, partitions=partitions), descriptor
-    except BaseException:
-        os.close(descriptor)
-        raise
+        yield
+    except apsw.NotADBError as error:
+        raise Refused(f"{path} is no log of ours: {error}") from error
+    except apsw.FullError as error:
+        raise LogFull(f"no room for a log at {path}: {error}") from error
+    except (OSError, apsw.Error) as error:
+        raise Unavailable(f"{path} cannot be opened: {error}") from error

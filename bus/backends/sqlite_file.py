@@ -9,7 +9,7 @@ import apsw
 
 from bus.backends.packing import unpack
 from bus.channel import CHANNELS, PARTITIONS_DEFAULT, Partition
-from bus.errors import LogFull, LogLocked, NamespaceMismatch, Refused, Unavailable
+from bus.errors import LogLocked, NamespaceMismatch, Refused
 from bus.log import Stored
 
 FORMAT = 1
@@ -20,8 +20,6 @@ FILE_NAME = "log.sqlite"
 
 READ_BYTES_MAX = 4 * 1024 * 1024
 """Most packed bytes that one read takes from the file."""
-
-_BUSY_MS_MAX = 5000
 
 # A row holds adjacent records of one partition. Its id is the partition's id, shifted, plus the offset of the first
 # record, so that the rows of a partition lie together and in order.
@@ -72,17 +70,17 @@ class LogFile:
     def __init__(self, path: Path, *, namespace: str, partitions: int | None) -> None:
         self.path = path
         self.namespace = namespace
-        self.writing = _connect(path)
+        self.writing = apsw.Connection(str(path))
         try:
+            self._check_ours()
+            self.writing.execute(_SETTINGS)
             self._prepare(partitions)
             self._ids = self._partition_ids()
-            self.reading = _connect(path)
-        except apsw.FullError as error:
-            self.writing.close()
-            raise LogFull(f"no room to make {path}: {error}") from error
+            self.reading = apsw.Connection(str(path))
         except BaseException:
             self.writing.close()
             raise
+        self.reading.execute(_SETTINGS)
         self.reading.execute("PRAGMA query_only = ON")
 
     def row_id(self, partition: Partition, offset: int) -> int:
@@ -110,6 +108,11 @@ class LogFile:
         """Close both connections; SQLite then folds its write-ahead log into the file."""
         self.reading.close()
         self.writing.close()
+
+    def _check_ours(self) -> None:
+        tables = {name for (name,) in self.writing.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
+        if tables and not {"meta", "partitions", "records"} <= tables:
+            raise Refused(f"{self.path} is no log of ours: it holds {', '.join(sorted(tables))}")
 
     def _prepare(self, partitions: int | None) -> None:
         with self.writing:
@@ -140,17 +143,3 @@ def _check(path: Path, found: Mapping[str, object], wanted: Mapping[str, object]
         if value is not None and found.get(key) != value:
             raise NamespaceMismatch(f"{path} was made with {key} {found.get(key)!r}, not {value!r}")
     return int(str(found["partitions"]))
-
-
-def _connect(path: Path) -> apsw.Connection:
-    try:
-        connection = apsw.Connection(str(path))
-        connection.set_busy_timeout(_BUSY_MS_MAX)
-        connection.execute(_SETTINGS)
-    except apsw.NotADBError as error:
-        raise Refused(f"{path} is no log of ours: {error}") from error
-    except apsw.CantOpenError as error:
-        raise Unavailable(f"{path} cannot be opened: {error}") from error
-    except apsw.FullError as error:
-        raise LogFull(f"no room to open {path}: {error}") from error
-    return connection
