@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from bus.decider import Role
-from bus.record import Record
+from bus.record import Ask, Record
 from services.allocator.pool import POOL
-from services.factory.catalogue import PROFESSIONS
 from services.factory.instances import INSTANCES
+from services.factory.professions import PROFESSIONS
 from services.health.watch import WATCH
 from services.orchestrator.artifacts import ARTIFACTS
 from services.orchestrator.reviews import REVIEWS
@@ -91,7 +91,5 @@ MONITOR = Edge(
 )
 
 ASKS: frozenset[type[Record]] = frozenset(
-    kind
-    for kind in (*task.RECORDS, *event.RECORDS, *data.RECORDS, *review.RECORDS)
-    if kind.__mro__[1].__name__ == "Ask"
+    kind for kind in (*task.RECORDS, *event.RECORDS, *data.RECORDS, *review.RECORDS) if issubclass(kind, Ask)
 )
