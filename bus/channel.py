@@ -1,5 +1,7 @@
 """Channels, their partitions and positions, and the one function that maps a key to a partition."""
 
+from functools import lru_cache
+from struct import iter_unpack
 from typing import NamedTuple
 
 STATE_CHANNELS = ("task", "event", "data", "review")
@@ -43,6 +45,7 @@ def topic(namespace: str, channel: str) -> str:
     return f"{namespace}.{channel}"
 
 
+@lru_cache(maxsize=4096)
 def partition_number(key: str, partitions: int) -> int:
     """Partition of a key: murmur2 as Kafka's Java client computes it, so that any Kafka producer agrees."""
     return (murmur2(key.encode()) & 0x7FFFFFFF) % partitions
@@ -51,13 +54,12 @@ def partition_number(key: str, partitions: int) -> int:
 def murmur2(data: bytes) -> int:
     """32-bit MurmurHash2 with Kafka's seed (org.apache.kafka.common.utils.Utils.murmur2), unsigned."""
     mask, m = 0xFFFFFFFF, 0x5BD1E995
-    h = (0x9747B28C ^ len(data)) & mask
+    h = 0x9747B28C ^ len(data)
     whole = len(data) & ~3
-    for i in range(0, whole, 4):
-        k = int.from_bytes(data[i : i + 4], "little") * m & mask
-        k = (k ^ (k >> 24)) * m & mask
-        h = (h * m & mask) ^ k
+    for (word,) in iter_unpack("<I", data[:whole]):
+        k = word * m & mask
+        h = (h * m ^ (k ^ k >> 24) * m) & mask
     if tail := data[whole:]:
         h = (h ^ int.from_bytes(tail, "little")) * m & mask
-    h = (h ^ (h >> 13)) * m & mask
-    return h ^ (h >> 15)
+    h = (h ^ h >> 13) * m & mask
+    return h ^ h >> 15

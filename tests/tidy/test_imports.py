@@ -34,7 +34,7 @@ PURE_LIBRARIES = {
     *("immutables", "pydantic"),
     *("__future__", "abc", "base64", "bisect", "collections", "dataclasses", "datetime", "decimal", "enum"),
     *("fractions", "functools", "hashlib", "heapq", "itertools", "json", "math", "operator", "re", "statistics"),
-    *("string", "types", "typing", "unicodedata"),
+    *("string", "struct", "types", "typing", "unicodedata"),
 }
 
 IMPURE_CALLS = {"input", "now", "open", "print", "today", "utcnow", "uuid1", "uuid4"}
