@@ -50,6 +50,9 @@ class StageState(NamedTuple):
 
     executions: int = 0
     open: tuple[int, ...] = ()
+    attempts: int = 0  # over all executions
+    completed: int = 0
+    began_ms: int = 0  # when it first did
 
 
 class Game(NamedTuple):
@@ -58,7 +61,7 @@ class Game(NamedTuple):
     branches: Map[int, BranchState] = Map()
     joins: Map[int, JoinState] = Map()
     loops: Map[int, LoopState] = Map()
-    stages: Map[int, StageState] = Map()
+    stages: Map[str, StageState] = Map()  # by id
 
 
 class Outcome(NamedTuple):
@@ -81,17 +84,25 @@ def applied(game: Game, moves: Moves) -> Game:
     return Game(branches, joins, loops, game.stages)
 
 
-def begun(game: Game, stage: int, execution: int) -> Game:
+def begun(game: Game, stage: str, execution: int, time_ms: int = 0) -> Game:
     """The game after an execution began."""
     before = game.stages.get(stage, StageState())
-    after = StageState(max(before.executions, execution), (*before.open, execution))
+    after = before._replace(
+        executions=max(before.executions, execution),
+        open=(*before.open, execution),
+        began_ms=before.began_ms or time_ms,
+    )
     return game._replace(stages=game.stages.set(stage, after))
 
 
-def ended(game: Game, stage: int, execution: int) -> Game:
+def ended(game: Game, stage: str, execution: int, *, completed: bool = False) -> Game:
     """The game after an execution ended, also one that was skipped and never began."""
     before = game.stages.get(stage, StageState())
-    after = StageState(max(before.executions, execution), tuple(n for n in before.open if n != execution))
+    after = before._replace(
+        executions=max(before.executions, execution),
+        open=tuple([n for n in before.open if n != execution]),
+        completed=before.completed + completed,
+    )
     return game._replace(stages=game.stages.set(stage, after))
 
 
@@ -148,7 +159,7 @@ class Play:
             return
         state = self._stage(stage)
         execution = state.executions + 1
-        self._stages[stage] = StageState(execution, (*state.open, execution))
+        self._stages[stage] = state._replace(executions=execution, open=(*state.open, execution))
         self._count_in_loop(stage, 1)
         self.outcomes.append(Outcome(stage, execution, "begin"))
 
@@ -161,7 +172,7 @@ class Play:
 
     def _close(self, stage: int, execution: int) -> None:
         state = self._stage(stage)
-        self._stages[stage] = state._replace(open=tuple(n for n in state.open if n != execution))
+        self._stages[stage] = state._replace(open=tuple([n for n in state.open if n != execution]))
         self._count_in_loop(stage, -1)
 
     def _cancel_open(self, stages: Iterable[int]) -> None:
@@ -330,7 +341,7 @@ class Play:
         return found or LoopState(0, len(self.graph.loops[loop].entries))
 
     def _stage(self, stage: int) -> StageState:
-        return self._stages.get(stage) or self._game.stages.get(stage) or StageState()
+        return self._stages.get(stage) or self._game.stages.get(self.graph.stages[stage].id) or StageState()
 
     def moves(self) -> Moves:
         """The entries of the game that changed, in the order of their indexes."""

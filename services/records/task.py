@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from bus.record import Ask, Fact, Record, Report, Value, derive_id
 from services.records.content import Artifact, Content, Read, Usage, Work
+from services.records.token import Moves
 
 
 def run_id_of(ask_id: str) -> str:
@@ -64,6 +65,7 @@ class RunStarted(Fact, channel="task"):
     actor: str = ""
     tags: Mapping[str, str] = {}
     timeout_ms: int = 0  # of the whole run; 0 for none
+    moves: Moves | None = None
 
 
 class RunRefused(Fact, channel="task"):
@@ -127,6 +129,8 @@ class StageStarted(Fact, channel="task"):
     execution: int
     item: int = -1
     task_id: str = ""
+    waits_for: str = ""  # mutex:NAME, signal:NAME, stage:ID, time, review or person; empty for an end
+    until_ms: int = 0  # when the wait is over at the latest; 0 for never
     detail: str = "{}"  # JSON by kind of stage
 
 
@@ -162,6 +166,7 @@ class StageCompleted(Fact, channel="task"):
     outputs: tuple[Artifact, ...] = ()
     reads: tuple[Read, ...] = ()
     tokens: tuple[Token, ...] = ()
+    moves: Moves | None = None
     started_at_ms: int = 0
     usage: Usage | None = None
 
@@ -182,6 +187,7 @@ class StageEnded(Fact, channel="task"):
     reason: str = ""
     outputs: tuple[Artifact, ...] = ()  # partial output
     tokens: tuple[Token, ...] = ()
+    moves: Moves | None = None
     started_at_ms: int = 0
 
 
@@ -215,6 +221,15 @@ class AskRefused(Fact, channel="task"):
     run_id: str
     ask_id: str
     reason: str
+
+
+class RunEnding(Fact, channel="task"):
+    """Nothing of the run goes on from here; what is under way is cancelled before it ends."""
+
+    workspace_id: str
+    run_id: str
+    status: str  # completed, failed, cancelled
+    reason: str = ""
 
 
 class RunEnded(Fact, channel="task"):
@@ -424,6 +439,7 @@ RECORDS: tuple[type[Record], ...] = (
     ArtifactsConflicted,
     ResultRefused,
     AskRefused,
+    RunEnding,
     RunEnded,
     TaskAssigned,
     TaskQueued,

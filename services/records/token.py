@@ -34,7 +34,7 @@ class LoopMove(Value):
 class Due(Value):
     """What a decision concluded but had no room to say; said next."""
 
-    stage: int
+    stage: str
     execution: int
     what: str  # begin, skip, cancel
 

@@ -56,7 +56,7 @@ class Table:
         self.open.remove((number, execution))
         play = Play(self.graph, self.game)
         play.end(number, execution, frozenset(taken))
-        self.game = ended(self.game, number, execution)
+        self.game = ended(self.game, self.graph.stages[number].id, execution)
         return self._conclude(play)
 
     def cancel(self, *names: str) -> Table:
@@ -82,15 +82,16 @@ class Table:
     def _conclude(self, play: Play) -> Table:
         self.game = applied(self.game, play.moves())
         for outcome in play.outcomes:
+            name = self.graph.stages[outcome.stage].id
             self.outcomes.append(outcome)
-            self.log.append(f"{self.graph.stages[outcome.stage].id}{outcome.execution} {outcome.what}")
+            self.log.append(f"{name}{outcome.execution} {outcome.what}")
             if outcome.what == "begin":
                 self.open.append((outcome.stage, outcome.execution))
-                self.game = begun(self.game, outcome.stage, outcome.execution)
+                self.game = begun(self.game, name, outcome.execution)
             else:
                 if (outcome.stage, outcome.execution) in self.open:
                     self.open.remove((outcome.stage, outcome.execution))
-                self.game = ended(self.game, outcome.stage, outcome.execution)
+                self.game = ended(self.game, name, outcome.execution)
         if self._checked:
             self._check(play)
         return self
