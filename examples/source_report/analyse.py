@@ -24,7 +24,7 @@ def analyse(task: Task) -> Result:
     task.write_json("statistics", statistics)
     report_progress(f"{statistics['functions']['count']} functions in {statistics['code']['files']} files of code")
     picture = draw_picture(statistics, hot_spots)
-    task.write_text("plot", picture)
+    task.write_text("plot", picture, "image/svg+xml")
     report_progress("plot drawn")
     return {"functions": statistics["functions"]["count"], "hot_spots": len(statistics["hot_spots"])}
 

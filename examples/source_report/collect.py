@@ -18,7 +18,7 @@ PROGRESS_EVERY_FILES = 200
 
 
 def collect(task: Task) -> Result:
-    root = open_tree(task.read_text("tree"))
+    root = open_tree(os.fsdecode(task.read_bytes("tree")))
     listing = list_files(root)
     report_progress(f"{len(listing.paths)} files in {root.name}, listed by {listing.listed_by}")
     metrics: dict[str, Any] = {"tree": describe_tree(root, listing), **read_files(root, listing.paths)}
@@ -31,10 +31,10 @@ def collect(task: Task) -> Result:
 
 
 def open_tree(text: str) -> Path:
-    root = Path(text.strip())
+    root = Path(text.rstrip("\n"))
     if not root.is_dir():
         found = "is a file" if root.is_file() else "does not exist"
-        raise CannotWork(f"the tree must be a directory, but {root} {found}")
+        raise CannotWork(f"the tree must be a directory, but {show_path(text)} {found}")
     return root.resolve()
 
 

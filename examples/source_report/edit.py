@@ -18,7 +18,7 @@ def edit(task: Task) -> Result:
     problems = review(manuscript, task.read_json("statistics"))
     listed = [asdict(problem) for problem in problems]
     task.write_json("feedback", {"passed": not problems, "problems": listed})
-    task.write_text("final_report", add_note(page, problems, len(manuscript.figures)))
+    task.write_text("final_report", add_note(page, problems, len(manuscript.figures)), "text/html")
     for problem in problems[:PROBLEMS_SHOWN_MAX]:
         report_progress(f"{problem.rule}, {problem.where}: {problem.message}")
     report_progress(f"open problems: {len(problems)}" if problems else "passed")

@@ -4,7 +4,7 @@ import json
 import sys
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +22,15 @@ class Task:
     inputs: Mapping[str, Path]
     outputs: Mapping[str, Path]
     parameters: Mapping[str, Any]
+    written: dict[str, dict[str, str]] = field(default_factory=dict)  # the outputs as the answer has them
 
-    def read_text(self, name: str) -> str:
+    def read_bytes(self, name: str) -> bytes:
         if name not in self.inputs:
             raise CannotWork(f"the input {name!r} is missing; there are: {', '.join(sorted(self.inputs)) or 'none'}")
-        return self.inputs[name].read_text(encoding="utf-8")
+        return self.inputs[name].read_bytes()
+
+    def read_text(self, name: str) -> str:
+        return self.read_bytes(name).decode()
 
     def read_json(self, name: str) -> Any:
         try:
@@ -34,13 +38,14 @@ class Task:
         except json.JSONDecodeError as error:
             raise CannotWork(f"the input {name!r} is not JSON: {error}") from error
 
-    def write_text(self, name: str, text: str) -> None:
+    def write_text(self, name: str, text: str, media_type: str = "text/plain") -> None:
         path = self.outputs[name]
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
+        self.written[name] = {"path": str(path), "media_type": media_type}
 
     def write_json(self, name: str, value: object) -> None:
-        self.write_text(name, json.dumps(value, ensure_ascii=False, indent=1) + "\n")
+        self.write_text(name, json.dumps(value, ensure_ascii=False, indent=1) + "\n", "application/json")
 
 
 def read_task(text: str) -> Task:
@@ -69,8 +74,7 @@ def perform(work: Callable[[Task], Result]) -> None:
         traceback.print_exc()
         _answer({"ok": False, "error": f"{type(error).__name__}: {error}"})
         raise SystemExit(1) from error
-    outputs = {name: {"path": str(path)} for name, path in task.outputs.items() if path.exists()}
-    _answer({"ok": True, "result": result, "outputs": outputs})
+    _answer({"ok": True, "result": result, "outputs": task.written})
 
 
 def _answer(answer: Mapping[str, Any]) -> None:

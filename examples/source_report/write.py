@@ -31,7 +31,7 @@ def write(task: Task) -> Result:
     apart = frozenset(problem["where"] for problem in problems if problem["rule"] == "sentence-length")
     summary_wanted = any(problem["rule"] == "summary" for problem in problems)
     page = draw_page(figures, task.read_text("plot"), compose_sections(figures, apart, summary_wanted=summary_wanted))
-    task.write_text("report", page)
+    task.write_text("report", page, "text/html")
     mended = [problem["rule"] for problem in problems if problem["rule"] in ("sentence-length", "summary")]
     report_progress(f"report written, {len(page) // 1024} KiB")
     return {"draft": 2 if "feedback" in task.inputs else 1, "mended": sorted(set(mended)), "characters": len(page)}

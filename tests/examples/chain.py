@@ -5,11 +5,13 @@ import json
 import os
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from services.definitions.edge import Edge
 from services.definitions.expression import compile_expression
 from services.definitions.stage import Stage
 from services.definitions.workflow import Workflow, read_workflow
@@ -35,7 +37,7 @@ class Outcome:
     executed: list[str] = field(default_factory=list)
     results: list[dict[str, Any]] = field(default_factory=list)
     artifacts: dict[str, Path] = field(default_factory=dict)
-    ended: str = ""
+    ended: str = "completed"
 
     def read(self, name: str) -> str:
         return self.artifacts[name].read_text(encoding="utf-8")
@@ -90,35 +92,57 @@ def _describe(path: Path) -> dict[str, str]:
 
 
 def run_workflow(example: Path, inputs: Mapping[str, str], directory: Path) -> Outcome:
-    """For workflows with one token: each stage takes the first of its edges that holds."""
+    """For workflows whose joins wait for all branches: one stage after the other, in the order of the tokens."""
     workflow = load_workflow(example)
     stages = {stage.id: stage for stage in workflow.stages}
     outcome = Outcome()
     for name, text in inputs.items():
         outcome.artifacts[name] = directory / f"input-{name}"
         outcome.artifacts[name].write_text(text, encoding="utf-8")
-    stage: Stage | None = workflow.stages[0]
-    taken: dict[tuple[str, str], int] = {}
-    while stage and stage.kind != "end":
-        assert len(outcome.executed) < STEPS_MAX
-        place = directory / f"{len(outcome.executed):02}-{stage.id}"
-        answer = run_stage(example, stage, outcome.artifacts, place)
-        assert answer.exit_code == 0, answer.progress
-        outcome.executed.append(stage.id)
-        outcome.results.append(answer.envelope["result"])
-        outcome.artifacts |= {name: Path(given["path"]) for name, given in answer.envelope["outputs"].items()}
-        following = _choose_next(stage, answer.envelope["result"], taken)
-        stage = stages[following] if following else None
-    outcome.ended = stage.end.status if stage and stage.end else "completed"
+    waiting = [workflow.stages[0].id]
+    taken: Counter[tuple[str, str]] = Counter()
+    while waiting:
+        stage = stages[waiting.pop(0)]
+        if stage.end:
+            outcome.ended = stage.end.status
+            break
+        _execute(example, stage, directory, outcome)
+        for edge in _choose_edges(stage, outcome.results[-1], taken):
+            taken[stage.id, edge.to] += 1
+            if edge.max_times is not None or _has_arrived(workflow, edge.to, outcome.executed):
+                waiting.append(edge.to)
     return outcome
 
 
-def _choose_next(stage: Stage, result: dict[str, Any], taken: dict[tuple[str, str], int]) -> str | None:
+def _execute(example: Path, stage: Stage, directory: Path, outcome: Outcome) -> None:
+    assert len(outcome.executed) < STEPS_MAX
+    place = directory / f"{len(outcome.executed):02}-{stage.id}"
+    answer = run_stage(example, stage, outcome.artifacts, place)
+    assert answer.exit_code == 0, answer.progress
+    assert set(answer.envelope["outputs"]) == {output.name for output in stage.output}
+    for name, given in answer.envelope["outputs"].items():
+        outcome.artifacts[name] = Path(given.get("path", place / name))
+        if "text" in given:
+            outcome.artifacts[name].write_text(given["text"], encoding="utf-8")
+    outcome.executed.append(stage.id)
+    outcome.results.append(answer.envelope["result"])
+
+
+def _choose_edges(stage: Stage, result: dict[str, Any], taken: Counter[tuple[str, str]]) -> list[Edge]:
     """An edge used up does not hold; `else` holds when no other does."""
-    for edge in sorted(stage.next, key=lambda edge: edge.otherwise):
-        used_up = edge.max_times is not None and taken.get((stage.id, edge.to), 0) >= edge.max_times
-        if not used_up and (edge.when is None or compile_expression(edge.when).holds({"result": result})):
-            taken[stage.id, edge.to] = taken.get((stage.id, edge.to), 0) + 1
-            return edge.to
-    assert not stage.next, f"no edge of {stage.id} holds"
-    return None
+    holding = [
+        edge
+        for edge in stage.next
+        if not edge.otherwise
+        and (edge.max_times is None or taken[stage.id, edge.to] < edge.max_times)
+        and (edge.when is None or compile_expression(edge.when).holds({"result": result}))
+    ]
+    chosen = holding or [edge for edge in stage.next if edge.otherwise]
+    assert chosen or not stage.next, f"no edge of {stage.id} holds"
+    return chosen
+
+
+def _has_arrived(workflow: Workflow, target: str, executed: list[str]) -> bool:
+    """Back edges are not waited for."""
+    before = {stage.id for stage in workflow.stages for edge in stage.next if edge.to == target and not edge.max_times}
+    return before <= set(executed)
