@@ -90,7 +90,7 @@ class Progress:
     def apply(self, envelope: Envelope) -> Execution | None:
         """Take one record in; gives the execution that it changed, or None if it concerned the run or nothing here."""
         record, time_ms = envelope.record, envelope.time_ms
-        if self._run_of(record) != self.run_id:
+        if not self.concerns(record):
             return None
         match record:
             case RunStarted() | RunRefused() | RunEnded():
@@ -116,10 +116,10 @@ class Progress:
                 return self._print(record)
         return None
 
-    @staticmethod
-    def _run_of(record: Record) -> str:
+    def concerns(self, record: Record) -> bool:
+        """Whether a record names this run."""
         work = getattr(record, "work", None)
-        return str(work.run_id if work else getattr(record, "run_id", ""))
+        return (work.run_id if work else getattr(record, "run_id", "")) == self.run_id
 
     def _apply_run(self, record: RunStarted | RunRefused | RunEnded, time_ms: int) -> None:
         self.workspace_id = record.workspace_id

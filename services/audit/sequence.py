@@ -33,6 +33,11 @@ class Sequence:
         self.counts: Counter[str] = Counter()  # by kind of record; `ignored` for what does not count
         self._admission = Admission(codec)
 
+    @property
+    def offset(self) -> int:
+        """Where checking goes on."""
+        return self._admission.offset
+
     def check(self, chunk: Iterable[Stored]) -> Iterator[Finding]:
         """Take records in, in order; gives those that do not count, of a gap only the first."""
         for stored in chunk:

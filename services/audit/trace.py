@@ -12,7 +12,7 @@ from services.records.data import RECORDS as DATA
 from services.records.event import RECORDS as EVENT
 from services.records.review import RECORDS as REVIEW
 from services.records.task import RECORDS as TASK
-from services.records.task import RunRefused, RunRequested, RunStarted
+from services.records.task import RunRefused, RunRequested, RunStarted, run_id_of
 
 TRACED: Mapping[str, tuple[type[Record], ...]] = {"task": TASK, "event": EVENT, "data": DATA, "review": REVIEW}
 """The channels that a trace reads, with the types that may stand in it."""
@@ -71,15 +71,12 @@ class _Growth:
         if envelope.origin.kind == "post":
             self._homes[str(envelope.at)] = cause
             return
-        run = run_of(envelope.record)
+        run = run_of(envelope)
         if run and run != self._run_id:
             return
-        if run or self._asked(envelope.record):
+        if run:
             self._named.append(envelope)
         self._effects.setdefault(cause, []).append(envelope)
-
-    def _asked(self, record: Record) -> bool:
-        return isinstance(record, RunRequested) and not record.run_id
 
     def grow(self) -> Node:
         """Cover everything that the root led to, then what else names the run."""
@@ -88,7 +85,7 @@ class _Growth:
         root = self._cover(Node(envelope=self._root()))
         for envelope in self._named:
             known = self._nodes.get(str(envelope.at))
-            if known is None and not isinstance(envelope.record, RunRequested):
+            if known is None:
                 parent = self._parent(envelope.record) or root
                 known = self._cover(Node(envelope=envelope))
                 parent.children.append(known)
@@ -99,13 +96,9 @@ class _Growth:
         return root
 
     def _root(self) -> Envelope:
-        started = [e for e in self._named if isinstance(e.record, RunStarted | RunRefused)]
-        ask_ids = {e.record.ask_id for e in started}
-        asks = [e for e in self._named if isinstance(e.record, RunRequested)]
-        mine = [e for e in asks if e.id in ask_ids or e.record.run_id == self._run_id]
-        for candidates in (mine, started):
-            if candidates:
-                return candidates[0]
+        for kind in (RunRequested, RunStarted | RunRefused):
+            if found := next((e for e in self._named if isinstance(e.record, kind)), None):
+                return found
         raise NothingToTrace(f"no record names a run {self._run_id}")
 
     def _parent(self, record: Record) -> Node | None:
@@ -125,8 +118,11 @@ class _Growth:
         return top
 
 
-def run_of(record: Record) -> str:
-    """The run that a record names, or nothing."""
+def run_of(envelope: Envelope) -> str:
+    """The run that a record names, or asks for, or nothing."""
+    record = envelope.record
+    if isinstance(record, RunRequested):
+        return run_id_of(envelope.id)
     work = getattr(record, "work", None)
     return str(work.run_id if work else getattr(record, "run_id", ""))
 
