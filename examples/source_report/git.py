@@ -7,6 +7,8 @@ from pathlib import Path
 TIMEOUT_S = 20.0
 # A foreign tree must not make git run programs that its configuration names, and reading must not write.
 _OPTIONS = ("-c", "core.fsmonitor=false", "-c", "core.quotePath=false", "-c", "log.showSignature=false")
+# Set while git runs a hook, they would lead to another tree.
+_LEADING_ASTRAY = frozenset({"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX"})
 _ENVIRONMENT = {"LC_ALL": "C", "GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0"}
 
 
@@ -16,10 +18,10 @@ class GitUnavailable(Exception):
 
 def ask_git(root: Path, *arguments: str, timeout_s: float = TIMEOUT_S) -> bytes:
     command = ["git", *_OPTIONS, "-C", str(root), *arguments]
+    inherited = {name: value for name, value in os.environ.items() if name not in _LEADING_ASTRAY}
+    environment = {**inherited, **_ENVIRONMENT}
     try:
-        done = subprocess.run(
-            command, capture_output=True, timeout=timeout_s, check=True, env={**os.environ, **_ENVIRONMENT}
-        )
+        done = subprocess.run(command, capture_output=True, timeout=timeout_s, check=True, env=environment)
     except FileNotFoundError as error:
         raise GitUnavailable("git is not installed") from error
     except subprocess.TimeoutExpired as error:

@@ -208,6 +208,12 @@ def test_without_git_the_tree_is_read_and_the_history_is_missed(tmp_path: Path) 
     assert metrics["history"]["reason"] == "git is not installed"
 
 
+def test_the_surroundings_of_a_git_hook_lead_nowhere_else(tmp_path: Path) -> None:
+    tree = make_repository(tmp_path / "tree")
+    answer = collect(tree, tmp_path / "run", {"GIT_DIR": str(EXAMPLES.parent / ".git"), "GIT_WORK_TREE": str(tmp_path)})
+    assert answer.envelope["result"]["commits"] == 3
+
+
 def test_a_git_that_refuses_is_quoted(tmp_path: Path) -> None:
     program = tmp_path / "bin" / "git"
     program.parent.mkdir()
