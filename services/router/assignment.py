@@ -15,7 +15,7 @@ QUEUE_TASKS_MAX = 10_000
 """Most tasks that wait in a workspace."""
 
 BYTES_MAX = DECISION_BYTES_MAX // 2
-"""A decision begins no further assignment when the works of those before are so big, by a rough estimate."""
+"""Most bytes of work that a decision assigns from the queue, by a rough estimate; one task it always assigns."""
 
 
 def request(draft: Draft[Rosters], asked: task.TaskRequested) -> None:
@@ -62,8 +62,8 @@ def assign_waiting(draft: Draft[Rosters], workspace_id: str, profession: str) ->
             return
         waiting = roster.attempts[attempt_id]
         assert isinstance(waiting, Waiting), f"attempt {attempt_id} stands in the queue but does not wait"
-        size += _size_of(waiting.work)
-        if len(draft.facts) >= FACTS_MAX or (draft.facts and size > BYTES_MAX):
+        before, size = size, size + _size_of(waiting.work)
+        if len(draft.facts) >= FACTS_MAX or (before and size > BYTES_MAX):
             draft.add(task.AssignmentsDeferred(workspace_id=workspace_id, profession=profession))
             return
         choice = choose(crew, roster.instances, waiting.work.agent, least_levels(waiting.work))
