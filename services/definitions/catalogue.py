@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib.resources import files
 from types import MappingProxyType
@@ -47,9 +47,14 @@ class Catalogue:
         return {name: profession.levels for name, profession in self.by_name.items()}
 
     def extended(self, *professions: Profession) -> Catalogue:
-        """Return the catalogue with these added, each in the place of one with its id; raises AliasTaken."""
+        """Return the catalogue with these added, each in the place of one with its id; raises AliasTaken.
+
+        A name stays when the new version does not list it, so that workflows that use it go on.
+        """
         by_id = {profession.id: profession for profession in (*self.professions, *professions)}
-        return build_catalogue(by_id.values())
+        catalogue = build_catalogue(by_id.values())
+        kept = {name: by_id[profession.id] for name, profession in self.by_name.items()}
+        return replace(catalogue, by_name=MappingProxyType({**kept, **catalogue.by_name}))
 
 
 def fold_name(name: str) -> str:
