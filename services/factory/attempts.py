@@ -221,7 +221,7 @@ class Attempts:
         del held.attempts[order.attempt_id]
         self._remember(order.attempt_id)
         held.running -= 1
-        if held.waiting and not held.finishing:
+        if held.waiting and held.running < held.slots and not held.finishing:
             self._begin(held.waiting.popleft())
 
     def _clear(self, attempt: Attempt) -> None:

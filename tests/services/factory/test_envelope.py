@@ -1,5 +1,6 @@
 """Envelopes are read with suspicion: an outcome, or one clear error, whatever stands in them."""
 
+import contextlib
 import json
 from typing import Any
 
@@ -16,7 +17,7 @@ JSON = st.recursive(
 )
 FIELDS = st.fixed_dictionaries(
     {"ok": st.booleans()},
-    optional={name: JSON for name in ("result", "outputs", "quality", "usage", "error")},
+    optional=dict.fromkeys(("result", "outputs", "quality", "usage", "error"), JSON),
 )
 
 
@@ -24,18 +25,15 @@ FIELDS = st.fixed_dictionaries(
 def test_any_object_is_an_outcome_or_broken(found: dict[str, Any]) -> None:
     try:
         outcome = read_envelope(found, {"out"})
-    except EnvelopeBroken as error:
-        assert str(error)
+    except EnvelopeBroken:
         return
     assert read_envelope(json.loads(json.dumps(write_envelope(outcome))), {"out"}) == outcome
 
 
 @given(st.binary(max_size=200))
 def test_any_line_is_an_object_or_broken(line: bytes) -> None:
-    try:
+    with contextlib.suppress(EnvelopeBroken):
         assert isinstance(parse_envelope(line), dict)
-    except EnvelopeBroken as error:
-        assert str(error)
 
 
 @pytest.mark.parametrize(

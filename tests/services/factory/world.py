@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from bus.backends.sqlite import SqliteLog
-from bus.blobs import DirectoryBlobs
+from bus.blobs import DirectoryBlobs, digest_of
 from bus.channel import Partition, partition_number
 from bus.clock import SystemClock
 from bus.log import Log
@@ -23,7 +23,7 @@ from services.factory.node import Node, NodeSettings
 from services.records import language_codec
 from services.records.content import Artifact, Resources, Work
 from services.records.instance import InstanceStarting, InstanceStopping
-from services.records.node import CapacityGranted, NodeAccepted, NodeJoined, WorkerGone, WorkerStarted
+from services.records.node import CapacityGranted, NodeAccepted, NodeJoined, NodeLeft, WorkerGone, WorkerStarted
 from services.records.task import AttemptCancelled, TaskAssigned, TaskCompleted, TaskFailed
 from services.records.telemetry import NodeHeartbeat, WorkerOutput
 from tests.eventually import eventually
@@ -41,7 +41,7 @@ OWNERS: dict[type[Fact], str] = {
     AttemptCancelled: "router.roster",
 }
 HEARD: dict[str, tuple[type[Record], ...]] = {
-    "event": (NodeJoined, WorkerStarted, WorkerGone),
+    "event": (NodeJoined, NodeLeft, WorkerStarted, WorkerGone),
     "task": (TaskCompleted, TaskFailed),
     "telemetry": (NodeHeartbeat, WorkerOutput),
 }
@@ -147,10 +147,7 @@ class World:
         node = self.make_node(node_id, **settings)
         running = asyncio.create_task(node.run())
         try:
-            await self.accept(node_id)
-            await eventually(lambda: node.is_accepted or running.done())
-            if running.done():
-                running.result()
+            await self.accept(node, node_id)
             yield node
         finally:
             running.cancel()
@@ -169,17 +166,15 @@ class World:
         )
         return Node(self.log, CODEC, self.blobs, SystemClock(), chosen)
 
-    async def accept(self, node_id: str = "n1") -> str:
-        """Let the pool accept the newest session of a node that it has not accepted yet."""
-
-        def newest() -> str:
-            joined = self.all(NodeJoined, node_id=node_id)
-            session = joined[-1].node_session if joined else ""
-            return session if session != self.sessions.get(node_id) else ""
-
-        session = await eventually(newest, what=f"node {node_id} joins")
-        self.sessions[node_id] = session
+    async def accept(self, node: Node, node_id: str = "n1") -> str:
+        """Let the pool accept the session that the node joins with now, or next."""
+        await eventually(
+            lambda: node.session != self.sessions.get(node_id) and self.all(NodeJoined, node_session=node.session),
+            what=f"node {node_id} joins",
+        )
+        self.sessions[node_id] = session = node.session
         await self.owners.say(NodeAccepted(pool="default", node_id=node_id, node_session=session, capacity=ROOMY))
+        await eventually(lambda: node.is_accepted, what=f"node {node_id} knows that it is accepted")
         return session
 
     async def start(self, instance_id: str = "i1", *, ready: bool = True, **fields: Any) -> InstanceStarting:
@@ -282,8 +277,6 @@ class World:
 
 
 def artifact(name: str, data: bytes, version: int = 1, media_type: str = "text/plain") -> Artifact:
-    from bus.blobs import digest_of
-
     return Artifact(
         name=name, version=version, digest=digest_of(data), size=len(data), media_type=media_type, inline=data
     )
