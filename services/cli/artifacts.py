@@ -12,7 +12,7 @@ from services.cli.option import Bus, Data, Json, Server, read_settings
 if TYPE_CHECKING:
     from services.settings import Settings
 
-app = typer.Typer(help="What runs made: list.", no_args_is_help=True)
+app = typer.Typer(help="What runs made.", no_args_is_help=True)
 
 RunId = Annotated[str, typer.Argument(metavar="RUN", help="Id of the run.")]
 

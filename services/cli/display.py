@@ -88,7 +88,7 @@ class LiveDisplay:
         self._progress: Progress | None = None
         self._console = Console(stderr=True)
         # Drawn anew a few times a second, so that times go on; never more often, whatever happens.
-        self._live = Live(get_renderable=self._render, console=self._console, refresh_per_second=5, transient=False)
+        self._live = Live(get_renderable=self.render, console=self._console, refresh_per_second=5, transient=False)
 
     def __enter__(self) -> Self:
         self._live.start()
@@ -103,7 +103,8 @@ class LiveDisplay:
     def say(self, text: str) -> None:
         self._console.print(text, markup=False, highlight=False)
 
-    def _render(self) -> RenderableType:
+    def render(self) -> RenderableType:
+        """What stands on the terminal now."""
         from rich.console import Group
         from rich.table import Table
         from rich.text import Text
@@ -140,7 +141,7 @@ class LiveDisplay:
 
         mark, style = _MARKS.get(each.status, ("?", ""))
         begun = each.started_at_ms or each.since_ms
-        spent = span((each.ended_at_ms or now_ms) - begun) if each.status not in ("skipped", "cancelled") else ""
+        spent = span((each.ended_at_ms or now_ms) - begun) if each.started_at_ms or not each.has_ended else ""
         return (
             Text(mark, style),
             Text(name_execution(each.key)),

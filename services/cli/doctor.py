@@ -13,7 +13,7 @@ Quick = Annotated[bool, typer.Option("--quick", help="Only what a health check a
 
 
 def doctor(quick: Quick = False, bus: Bus = "", server: Server = "", data: Data = None, as_json: Json = False) -> None:
-    """Examine Python, packages, log, blobs, drivers and limits; exit code 1 when something needed is missing."""
+    """Say whether all is there that is needed. Exit code 1 when something is missing."""
     from services.cli.examination import examine
     from services.cli.loop import run_async
     from services.cli.terminal import print_json, print_line

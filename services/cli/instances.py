@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from services.records.event import InstanceRequested
     from services.settings import Settings
 
-app = typer.Typer(help="Agents with a profession: create, list, show, destroy.", no_args_is_help=True)
+app = typer.Typer(help="Agents with a profession.", no_args_is_help=True)
 
 Id = Annotated[str, typer.Argument(metavar="INSTANCE", help="Id or name of the instance.")]
 HEADS = ("instance_id", "name", "profession", "status", "workspace_id", "node_id", "agent", "reason")

@@ -14,12 +14,17 @@ if TYPE_CHECKING:
     from bus.record import Envelope, Record
     from services.settings import Settings
 
-app = typer.Typer(help="The log itself: tail.", no_args_is_help=True)
+app = typer.Typer(help="The log itself.", no_args_is_help=True)
 
 Channel = Annotated[list[str] | None, typer.Option("--channel", "-c", help="Only this channel; may be repeated.")]
 Type = Annotated[list[str] | None, typer.Option("--type", "-t", help="Only this type of record; may be repeated.")]
 Key = Annotated[str, typer.Option("--key", help="Only this key: a workspace, pool:NAME or _system.")]
 Past = Annotated[bool, typer.Option("--past", help="End where the log ends now.")]
+
+
+@app.callback()
+def log() -> None:
+    """The log itself."""
 
 
 @app.command()

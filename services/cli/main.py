@@ -24,6 +24,7 @@ from services.cli import (
     up,
     workflows,
 )
+from services.cli.bench import menu as bench
 from services.cli.failure import FAILED, INTERRUPTED, WRONG, Failed, Wrong
 from services.cli.terminal import tell
 from services.definitions.problem import DefinitionInvalid
@@ -48,6 +49,7 @@ app.command()(trace.trace)
 app.add_typer(log.app, name="log")
 app.command()(publish.publish)
 app.add_typer(schemas.app, name="schemas")
+app.add_typer(bench.app, name="bench")
 app.command()(doctor.doctor)
 
 

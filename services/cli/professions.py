@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from services.router.matching import Match
     from services.settings import Settings
 
-app = typer.Typer(help="What instances can be: list, show, add, match.", no_args_is_help=True)
+app = typer.Typer(help="What instances can be.", no_args_is_help=True)
 
 
 @app.command("list")

@@ -26,7 +26,7 @@ def publish(
     data: Data = None,
     as_json: Json = False,
 ) -> None:
-    """Publish the record on stdin: a JSON object with the fields of its type."""
+    """Publish one record, read from stdin. It is a JSON object with the fields of its type."""
     import uuid
 
     from services.cli.loop import run_async

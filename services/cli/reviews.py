@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from services.audit.reviews import Review
     from services.settings import Settings
 
-app = typer.Typer(help="What waits for somebody's judgement: list, vote.", no_args_is_help=True)
+app = typer.Typer(help="What waits for somebody's judgement.", no_args_is_help=True)
 
 
 @app.command("list")

@@ -39,7 +39,7 @@ def run(
     data: Data = None,
     as_json: Json = False,
 ) -> None:
-    """Run a workflow, show live progress, print its outputs. On SQLite everything runs in this process."""
+    """Run a workflow and show how it goes. On SQLite everything runs in this process."""
     from services.cli.loop import run_async
     from services.cli.terminal import log_to_stderr
 

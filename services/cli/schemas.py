@@ -12,7 +12,7 @@ import typer
 from services.cli.failure import Failed
 from services.cli.option import Json
 
-app = typer.Typer(help="The Avro schemas of the language: export, check.", no_args_is_help=True)
+app = typer.Typer(help="The Avro schemas of the records.", no_args_is_help=True)
 
 Directory = Annotated[
     Path | None, typer.Argument(metavar="DIRECTORY", help="Where they are; by default schemas/ of the source tree.")

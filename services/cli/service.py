@@ -32,7 +32,7 @@ def service(
     data: Data = None,
     as_json: Json = False,
 ) -> None:
-    """Run one service; SIGTERM makes it hand over in order. With --json it prints one line once it decides."""
+    """Run one service of the system. SIGTERM makes it hand over; with --json it prints a line once it decides."""
     import logging
 
     from services.cli.loop import run_async

@@ -17,7 +17,7 @@ RunId = Annotated[str, typer.Argument(metavar="RUN", help="Id of the run.")]
 
 
 def trace(run_id: RunId, bus: Bus = "", server: Server = "", data: Data = None, as_json: Json = False) -> None:
-    """Print which record of a run led to which, over all channels, with times and reasons."""
+    """Print what led to what in a run. Over all channels, with times and reasons."""
     from services.audit.trace import NothingToTrace, to_json
     from services.cli.loop import run_async
     from services.cli.terminal import print_line

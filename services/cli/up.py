@@ -24,7 +24,7 @@ def up(
     data: Data = None,
     as_json: Json = False,
 ) -> None:
-    """Run everything in this process; print the URL and the key. Ctrl-C ends it in order."""
+    """Run everything in this process. Prints the URL and the key; Ctrl-C ends it in order."""
     import logging
 
     from services.cli.loop import run_async

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from services.definitions.problem import Problem
     from services.settings import Settings
 
-app = typer.Typer(help="Definitions and their runs: validate, start, list, show, cancel, signal.", no_args_is_help=True)
+app = typer.Typer(help="Workflows and their runs.", no_args_is_help=True)
 
 RunId = Annotated[str, typer.Argument(metavar="RUN", help="Id of the run.")]
 HEADS = ("run_id", "workflow_id", "workspace_id", "status", "started_at", "ended_at", "reason")

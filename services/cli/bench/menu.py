@@ -1,0 +1,42 @@
+"""`clawx bench`: figures of this machine, each to be counted again from the log."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from services.cli.option import Bus, Json
+
+app = typer.Typer(help="Measure this machine.", no_args_is_help=True)
+
+
+@app.callback()
+def bench() -> None:
+    """Measure this machine."""
+
+
+@app.command()
+def engine(
+    bus: Bus = "",
+    runs: Annotated[int, typer.Option("--runs", min=1, help="How many three-stage runs.")] = 1000,
+    concurrency: Annotated[int, typer.Option("--concurrency", min=1, help="How many of them at once.")] = 256,
+    workspaces: Annotated[int, typer.Option("--workspaces", min=1, help="Spread over so many workspaces.")] = 32,
+    agent: Annotated[str, typer.Option("--agent", metavar="inline|process", help="Where the scripts run.")] = "inline",
+    as_json: Json = False,
+) -> None:
+    """Run three-stage runs of built-in scripts, on a namespace of their own."""
+    from services.cli.bench.engine import bench_engine
+    from services.cli.failure import Wrong
+    from services.cli.loop import run_async
+    from services.cli.terminal import log_to_stderr, print_json, print_line
+
+    if agent not in ("inline", "process"):
+        raise Wrong(f"--agent is inline or process, not {agent!r}")
+    log_to_stderr()
+    figures = run_async(bench_engine(bus, runs, concurrency, workspaces, agent))
+    if as_json:
+        print_json(figures)
+        return
+    for name, value in figures.items():
+        print_line(f"{name:16}  {value}")

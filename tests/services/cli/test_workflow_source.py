@@ -1,0 +1,84 @@
+"""A workflow is made ready to run: professions by id and digest, programs by path, inner workflows by digest."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from services.cli.workflow_source import Prepared, prepare, read_source
+from services.definitions.catalogue import shipped_catalogue
+from services.definitions.problem import DefinitionInvalid
+from services.definitions.workflow import Workflow
+
+CATALOGUE = shipped_catalogue()
+
+
+def prepared(path: Path, text: str) -> Prepared:
+    path.write_text(text)
+    return prepare(read_source(path), CATALOGUE)
+
+
+def test_aliases_become_ids_and_professions_are_kept_by_digest(tmp_path: Path) -> None:
+    text = """
+id: flow
+stages:
+  - {id: a, profession: developer, output: [x], next: [b]}
+  - {id: b, kind: review, review: {by: [profession:architect, "role:lead"]}, input: [x]}
+"""
+    found = prepared(tmp_path / "flow.yaml", text)
+    first, second = found.workflow.stages
+    assert first.profession == "software_developer"
+    assert second.review is not None
+    assert second.review.by == ("profession:software_architect", "role:lead")
+    assert set(found.professions) == {"software_developer", "software_architect"}
+    for name, digest in found.professions.items():
+        assert found.blobs[digest] == CATALOGUE.require(name).to_json()
+
+
+def test_programs_beside_the_workflow_become_absolute_before_the_digest(tmp_path: Path) -> None:
+    (tmp_path / "work.py").write_text("")
+    text = """
+id: flow
+stages:
+  - {id: a, profession: developer, agent: command, with: {command: [python3, work.py, --deep, other.py]}}
+  - {id: b, profession: developer, agent: script, with: {command: [work.py]}}
+"""
+    found = prepared(tmp_path / "flow.yaml", text)
+    a, b = found.workflow.stages
+    assert a.parameters["command"] == ["python3", str((tmp_path / "work.py").resolve()), "--deep", "other.py"]
+    assert b.parameters["command"] == ["work.py"]
+    kept = Workflow.from_json(found.blobs[found.workflow.digest()])
+    assert kept.stages[0].parameters == a.parameters
+
+
+def test_inner_workflows_are_kept_by_digest_with_what_they_name(tmp_path: Path) -> None:
+    inner = "id: inner\nstages: [{id: deep, profession: qa_engineer, input: [x], output: [y]}]\n"
+    (tmp_path / "parts").mkdir()
+    (tmp_path / "parts" / "inner.yaml").write_text(inner)
+    text = """
+id: outer
+stages:
+  - {id: a, profession: developer, output: [x], next: [sub]}
+  - {id: sub, kind: subflow, subflow: {file: parts/inner.yaml, inputs: {x: x}, outputs: {y: y}}, input: [x]}
+"""
+    found = prepared(tmp_path / "flow.yaml", text)
+    subflow = found.workflow.stages[1].subflow
+    assert subflow is not None
+    assert json.loads(found.blobs[subflow.digest or ""])["id"] == "inner"
+    assert set(found.professions) == {"software_developer", "qa_engineer"}
+
+
+@pytest.mark.parametrize(
+    ("file", "said"),
+    [("flow.yaml", "contains itself"), ("nowhere.yaml", "cannot be read: No such file")],
+)
+def test_an_inner_workflow_that_cannot_be_is_refused_in_its_line(tmp_path: Path, file: str, said: str) -> None:
+    text = f"id: outer\nstages:\n  - id: sub\n    kind: subflow\n    subflow:\n      file: {file}\n"
+    with pytest.raises(DefinitionInvalid, match=said) as refused:
+        prepared(tmp_path / "flow.yaml", text)
+    assert refused.value.problems[0].line == 6
+
+
+def test_the_same_file_gives_the_same_digest(tmp_path: Path) -> None:
+    text = "id: flow\nstages: [{id: a, profession: developer}]\n"
+    assert prepared(tmp_path / "a.yaml", text).workflow == prepared(tmp_path / "b.yaml", text).workflow
