@@ -31,12 +31,8 @@ CREATE TABLE partitions (
 ) STRICT;
 CREATE TABLE records (id INTEGER PRIMARY KEY, count INTEGER NOT NULL, packed BLOB NOT NULL) STRICT;
 """
-_SETTINGS = """
-PRAGMA journal_mode = WAL;
-PRAGMA synchronous = FULL;
-PRAGMA fullfsync = ON;
-PRAGMA wal_autocheckpoint = 0;
-"""
+# The writer folds the write-ahead log itself, after it has told of a commit and not before.
+_SETTINGS = {"journal_mode": "wal", "synchronous": "full", "fullfsync": True, "wal_autocheckpoint": 0}
 _READ = """
 SELECT id, count, packed FROM records
 WHERE id BETWEEN ifnull((SELECT max(id) FROM records WHERE id BETWEEN :first AND :position), :position) AND :last
@@ -73,15 +69,15 @@ class LogFile:
         self.writing = apsw.Connection(str(path))
         try:
             self._check_ours()
-            self.writing.execute(_SETTINGS)
+            _set(self.writing)
             self._prepare(partitions)
             self._ids = self._partition_ids()
             self.reading = apsw.Connection(str(path))
         except BaseException:
             self.writing.close()
             raise
-        self.reading.execute(_SETTINGS)
-        self.reading.execute("PRAGMA query_only = ON")
+        _set(self.reading)
+        self.reading.pragma("query_only", True)
 
     def row_id(self, partition: Partition, offset: int) -> int:
         """Primary key of the row that begins with this record."""
@@ -136,6 +132,11 @@ class LogFile:
         for row, count in self.writing.execute(newest, (first, self.row_id(partition, (1 << _OFFSET_BITS) - 1))):
             return int(row - first + count)
         return 0
+
+
+def _set(connection: apsw.Connection) -> None:
+    for name, value in _SETTINGS.items():
+        connection.pragma(name, value)
 
 
 def _check(path: Path, found: Mapping[str, object], wanted: Mapping[str, object]) -> int:

@@ -7,7 +7,9 @@ import pytest
 from bus.errors import NamespaceMismatch, Unavailable
 from bus.log import Log
 from tests.conformance.media import Medium
-from tests.conformance.records import P0, P1, append, batch, read_all, values
+from tests.conformance.records import P0, P1, P2, append, batch, read_all, values
+
+EACH = (P0, P1, P2)
 
 
 async def test_what_was_acknowledged_is_there_after_opening_again(medium: Medium) -> None:
@@ -18,6 +20,42 @@ async def test_what_was_acknowledged_is_there_after_opening_again(medium: Medium
         await log.close()
     log = await medium.open()
     assert values(await read_all(log, P0)) == ["0a", "0b", "1a", "1b", "2a", "2b"]
+    await log.close()
+
+
+async def test_all_is_the_same_after_opening_again(medium: Medium) -> None:
+    """Many batches of many partitions are under way at once, so that a log may store them together."""
+    log = await medium.open()
+    appenders = [await log.appender() for _ in range(2)]
+    written = [
+        (partition, batch(*range(number, number + 1 + number % 9))) for number in range(300) for partition in EACH
+    ]
+    await asyncio.gather(
+        *(appenders[n % 2].append(partition, records) for n, (partition, records) in enumerate(written))
+    )
+    before = [await read_all(log, partition) for partition in EACH]
+    await log.close()
+    log = await medium.open()
+    assert [await read_all(log, partition) for partition in EACH] == before
+    assert [len(records) for records in before] == [sum(1 + number % 9 for number in range(300))] * len(EACH)
+    await log.close()
+
+
+async def test_a_first_read_heeds_what_is_dropped_and_moved_while_it_is_under_way(medium: Medium) -> None:
+    log = await medium.open()
+    for partition in EACH:
+        await append(log, partition, *"abc")
+    await log.close()
+    log = await medium.open()
+    reader = await log.reader(dict.fromkeys(EACH, 0))
+    reading = asyncio.create_task(reader.read(wait_ms=10_000))
+    await asyncio.sleep(0)
+    reader.drop([P0])
+    reader.seek({P1: 2})
+    found = dict(await reading)
+    while P1 not in found or P2 not in found:
+        found |= await reader.read(wait_ms=10_000)
+    assert {partition: values(records) for partition, records in found.items()} == {P1: ["c"], P2: ["a", "b", "c"]}
     await log.close()
 
 
