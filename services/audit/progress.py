@@ -107,9 +107,7 @@ class Progress:
                 status = "retrying" if record.retry_at_ms else "failing"
                 return self._move(key, status, time_ms, reason=record.reason)
             case StageStarted():
-                key = Key(record.stage, record.execution, record.item)
-                self.executions.setdefault(key, Execution(key=key, status="waiting", since_ms=time_ms))
-                return self.executions[key]
+                return self._wait(record, time_ms)
             case StageCompleted() | StageEnded():
                 return self._end(record, time_ms)
             case WorkerOutput():
@@ -136,6 +134,13 @@ class Progress:
         known = self.executions.get(key) or Execution(key=key, status="requested", since_ms=time_ms)
         self.executions[key] = replace(known, status="requested", since_ms=time_ms, attempts=record.attempt, line="")
         return self.executions[key]
+
+    def _wait(self, record: StageStarted, time_ms: int) -> Execution:
+        key = Key(record.stage, record.execution, record.item)
+        kind, _, name = record.waits_for.partition(":")
+        reason = f"for {'the ' if name else ''}{kind} {name}".strip() if kind else ""
+        begun = Execution(key=key, status="waiting", since_ms=time_ms, reason=reason)
+        return self.executions.setdefault(key, begun)
 
     def _assign(self, record: TaskAssigned, time_ms: int) -> Execution | None:
         key = self._attempts.get(record.attempt_id)

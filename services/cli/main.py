@@ -20,6 +20,7 @@ from services.cli import (
     run,
     schemas,
     service,
+    tasks,
     trace,
     up,
     workflows,
@@ -43,6 +44,7 @@ app.command()(service.service)
 app.add_typer(workflows.app, name="workflows")
 app.add_typer(instances.app, name="instances")
 app.add_typer(professions.app, name="professions")
+app.add_typer(tasks.app, name="tasks")
 app.add_typer(reviews.app, name="reviews")
 app.add_typer(artifacts.app, name="artifacts")
 app.command()(trace.trace)

@@ -9,13 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bus.blobs import digest_of
 from services.cli.failure import Wrong
 from services.cli.media_type import JSON, TEXT, media_type_of
 from services.definitions.dataflow import read_names, run_inputs
 from services.definitions.problem import DefinitionInvalid, Problem, suggest
 from services.definitions.workflow import Input, WorkflowFile
-from services.records.content import INLINE_BYTES_MAX, Content
 
 _TYPED = re.compile(r"(?P<name>[^=]+?)(?P<sign>:=|=)(?P<value>.*)", re.DOTALL)
 _JSON_TYPES = {"number", "integer", "boolean", "json", "list"}
@@ -55,18 +53,6 @@ def read_inputs(source: WorkflowFile, typed: Iterable[str]) -> dict[str, Given]:
     if problems:
         raise DefinitionInvalid(problems)
     return found
-
-
-def to_contents(found: Mapping[str, Given]) -> Iterator[tuple[Content, bytes]]:
-    """The contents that a run is asked for with, each with its bytes; small ones travel in the record."""
-    for name, given in sorted(found.items()):
-        size = len(given.content)
-        inline = given.content if size <= INLINE_BYTES_MAX else None
-        digest = digest_of(given.content)
-        yield (
-            Content(name=name, digest=digest, size=size, media_type=given.media_type, inline=inline),
-            given.content,
-        )
 
 
 def _split(text: str) -> tuple[str, tuple[str, str]]:

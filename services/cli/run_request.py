@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from bus.channel import Position
 from bus.client import Bus
-from services.cli.run_input import Given, to_contents
+from services.cli.contents import keep_content
+from services.cli.run_input import Given
 from services.cli.workflow_source import Prepared
-from services.records.content import INLINE_BYTES_MAX
 from services.records.task import RunRequested, run_id_of
 
 
@@ -27,16 +27,17 @@ async def ask_for_run(
     bus: Bus, prepared: Prepared, inputs: Mapping[str, Given], workspace_id: str, idempotency_key: str = ""
 ) -> Asked:
     """Publish the ask; the run's id is known from then on, whoever takes it up."""
-    contents = list(to_contents(inputs))
-    kept = [content for _, content in contents if len(content) > INLINE_BYTES_MAX]
-    for content in (*prepared.blobs.values(), *kept):
-        await bus.blobs.put(content)
+    for blob in prepared.blobs.values():
+        await bus.blobs.put(blob)
+    contents = [
+        await keep_content(bus.blobs, name, given.content, given.media_type) for name, given in sorted(inputs.items())
+    ]
     ask_id = uuid.uuid4().hex
     request = RunRequested(
         workspace_id=workspace_id,
         workflow_id=prepared.workflow.id,
         definition=prepared.workflow.digest(),
-        inputs=tuple(content for content, _ in contents),
+        inputs=tuple(contents),
         professions=prepared.professions,
         tags=prepared.workflow.tags,
         idempotency_key=idempotency_key,

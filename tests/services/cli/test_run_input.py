@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from bus.blobs import digest_of
-from services.cli.run_input import Given, read_inputs, to_contents
+from bus.blobs import DirectoryBlobs, digest_of
+from services.cli.contents import keep_content
+from services.cli.run_input import Given, read_inputs
 from services.definitions.workflow import WorkflowFile, read_workflow
 from services.records.content import INLINE_BYTES_MAX
 
@@ -53,12 +54,10 @@ def test_a_default_stands_in_and_what_is_optional_may_be_missing() -> None:
     assert read_inputs(source("{required: false}"), ()) == {}
 
 
-def test_only_small_contents_travel_in_the_record() -> None:
-    texts = {"s": b"s" * INLINE_BYTES_MAX, "t": b"t" * (INLINE_BYTES_MAX + 1)}
-    found = {name: Given(content=text, media_type="text/plain", value="") for name, text in texts.items()}
-    contents = {content.name: content for content, _ in to_contents(found)}
-    assert contents["s"].inline == texts["s"]
-    assert contents["t"].inline is None
-    assert {name: each.digest for name, each in contents.items()} == {
-        name: digest_of(text) for name, text in texts.items()
-    }
+async def test_only_small_contents_travel_in_the_record(tmp_path: Path) -> None:
+    blobs, small, big = DirectoryBlobs(tmp_path), b"s" * INLINE_BYTES_MAX, b"t" * (INLINE_BYTES_MAX + 1)
+    in_record, by_digest = [await keep_content(blobs, "x", content, "text/plain") for content in (small, big)]
+    assert (in_record.inline, in_record.digest) == (small, digest_of(small))
+    assert (by_digest.inline, by_digest.digest) == (None, digest_of(big))
+    assert await blobs.get(by_digest.digest) == big
+    assert not await blobs.has(in_record.digest)
