@@ -1,6 +1,7 @@
 """Avro schemas of record types, derived from their annotations; only shapes that are safe to decode from hostile
 bytes exist."""
 
+import operator
 import types
 import typing
 from collections.abc import Callable, Mapping
@@ -52,6 +53,8 @@ class _Derivation:
             raise TypeError(f"{where}: {error}") from error
         if not info.is_required():
             field["default"] = _default(info.get_default(call_default_factory=True), where)
+            if isinstance(field["type"], list) and field["default"] is not None:
+                raise TypeError(f"{where}: what may be None may only default to None, the first branch of its union")
         return field
 
     def _of(self, annotation: Any) -> Schema:
@@ -79,9 +82,16 @@ class _Derivation:
         return schema
 
     def _item(self, annotation: Any) -> Schema:
-        if isinstance(annotation, type) and issubclass(annotation, Value) and not annotation.model_fields:
+        if _takes_no_bytes(annotation):
             raise TypeError("a collection of empty groups takes no bytes for any count of items")
         return self._of(annotation)
+
+
+def _takes_no_bytes(annotation: Any) -> bool:
+    """Whether a value of this type is a group of nothing but empty groups, or of nothing at all."""
+    if not (isinstance(annotation, type) and issubclass(annotation, Value)):
+        return False
+    return all(_takes_no_bytes(info.annotation) for info in annotation.model_fields.values())
 
 
 def _default(value: Any, where: str) -> Any:
@@ -94,33 +104,32 @@ def _default(value: Any, where: str) -> Any:
     return list(value) if isinstance(value, tuple) else dict(value) if isinstance(value, Mapping) else value
 
 
-def datum_maker(kind: type[Record]) -> Callable[[Record], dict[str, Any]]:
-    """A function from a record to the dict that fastavro writes: its `__dict__` as it is where no field holds a
-    group."""
-    nested = [name for name, info in kind.model_fields.items() if _holds_value(info.annotation)]
+def datum_maker(kind: type[Value]) -> Callable[[Any], dict[str, Any]]:
+    """A function from a record to the dict that fastavro writes: its own `__dict__` where no field holds a group."""
+    nested = [(name, make) for name, info in kind.model_fields.items() if (make := _plain_maker(info.annotation))]
     if not nested:
-        return lambda record: record.__dict__
+        return operator.attrgetter("__dict__")
 
-    def make(record: Record) -> dict[str, Any]:
+    def make_datum(record: Any) -> dict[str, Any]:
         datum = dict(record.__dict__)
-        for name in nested:
-            datum[name] = _plain(datum[name])
+        for name, make in nested:
+            datum[name] = make(datum[name])
         return datum
 
-    return make
+    return make_datum
 
 
-def _holds_value(annotation: Any) -> bool:
+def _plain_maker(annotation: Any) -> Callable[[Any], Any] | None:
+    """How a field of this type becomes plain; None where fastavro takes it as it is."""
     if isinstance(annotation, type) and issubclass(annotation, Value):
-        return True
-    return any(_holds_value(argument) for argument in typing.get_args(annotation))
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Value):
-        return {name: _plain(inner) for name, inner in value.__dict__.items()}
-    if isinstance(value, tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
-    return value
+        return datum_maker(annotation)
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    makers = [make for make in map(_plain_maker, arguments) if make]
+    if not makers:
+        return None
+    make = makers[0]
+    if origin is tuple:
+        return lambda items: [make(item) for item in items] if items else ()
+    if origin is Mapping:
+        return lambda items: {key: make(item) for key, item in items.items()}
+    return lambda value: None if value is None else make(value)
