@@ -25,7 +25,7 @@ from services.records.instance import InstanceEnded, InstanceReady, InstanceRefu
 from services.records.task import RunEnded, RunRefused, RunRequested, run_id_of
 
 PROFESSIONS = ("software_architect", "software_developer", "qa_engineer")
-SLOTS = {"inline": 1000, "process": 4}
+SLOTS = {"inline": 64, "process": 4}
 READY_S_MAX = 120
 RUN_S_MAX = 300
 
@@ -128,11 +128,11 @@ def _is_ready(envelope: Envelope) -> bool:
 
 
 def _definition() -> bytes:
-    from services.definitions.workflow import Workflow
+    from services.definitions.workflow import read_workflow
 
     names = ("design", "build", "check")
     stages = [
         {"id": name, "profession": kind, "agent": "script", "output": [f"{name}_out"], "next": [after] if after else []}
         for name, kind, after in zip(names, PROFESSIONS, (*names[1:], ""), strict=True)
     ]
-    return Workflow.model_validate_json(json.dumps({"id": "bench", "stages": stages})).to_json()
+    return read_workflow(json.dumps({"id": "bench", "stages": stages}).encode(), "bench").workflow.to_json()
