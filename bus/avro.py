@@ -82,9 +82,10 @@ class _Derivation:
         return schema
 
     def _item(self, annotation: Any) -> Schema:
+        schema = self._of(annotation)
         if _takes_no_bytes(annotation):
             raise TypeError("a collection of empty groups takes no bytes for any count of items")
-        return self._of(annotation)
+        return schema
 
 
 def _takes_no_bytes(annotation: Any) -> bool:
