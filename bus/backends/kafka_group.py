@@ -14,9 +14,6 @@ from bus.backends.kafka_settings import KafkaSettings
 from bus.backends.kafka_sharing import Sharing
 from bus.errors import BusError
 
-LEAVE_MS_MAX = 3_000
-"""How long leaving the group may take; after that its session runs out by itself."""
-
 _BEATS_A_SESSION = 6
 _POLL_MS = 60_000
 _REJOIN_S = 1.0
@@ -113,10 +110,8 @@ class KafkaGroup:
 
     async def _leave(self) -> None:
         consumer, self._consumer = self._consumer, None
-        if consumer is None:
-            return
-        stopping = asyncio.get_running_loop().create_task(stop_consumer(consumer))
-        await asyncio.wait((stopping,), timeout=LEAVE_MS_MAX / 1000)
+        if consumer is not None:
+            await stop_consumer(consumer)
 
     def _tell(self) -> None:
         changed, self._changed = self._changed, asyncio.Event()

@@ -1,6 +1,7 @@
 """Positions on the partitions of one topic, read by a consumer of its own that belongs to no group."""
 
 import asyncio
+import logging
 from collections.abc import Callable, Iterable, Mapping
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
@@ -16,7 +17,12 @@ from bus.log import Stored
 REQUEST_MS_MAX = 15_000
 """After this long without an answer a connection is given up and made anew."""
 
+STOP_MS_MAX = 2_000
+"""How long a consumer may take to leave its group and end; a session that was not left runs out by itself."""
+
 _IDLE_CHECK_MS = 1_000
+
+_logger = logging.getLogger(__name__)
 
 
 async def start_consumer(settings: KafkaSettings, topics: Iterable[str]) -> AIOKafkaConsumer:
@@ -44,9 +50,16 @@ async def start_consumer(settings: KafkaSettings, topics: Iterable[str]) -> AIOK
 
 
 async def stop_consumer(consumer: AIOKafkaConsumer) -> None:
-    """End a consumer; its tasks must have begun before they can be ended."""
+    """End a consumer, within STOP_MS_MAX also when no broker answers. Never raises."""
+    # The client's tasks must have begun before it can end them.
     await asyncio.sleep(0)
-    await consumer.stop()
+    stopping = asyncio.get_running_loop().create_task(consumer.stop())
+    if not (await asyncio.wait((stopping,), timeout=STOP_MS_MAX / 1000))[0]:
+        # Without its connections it gives up what it waits for.
+        await consumer._client.close()  # noqa: SLF001
+        await asyncio.wait((stopping,), timeout=STOP_MS_MAX / 1000)
+    if stopping.done() and (error := stopping.exception()):
+        _logger.warning("a consumer ended with %r", error)
 
 
 class KafkaReader:
