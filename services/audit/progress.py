@@ -56,6 +56,7 @@ class Execution:
     status: str  # requested, queued, assigned, retrying, waiting, or one of ENDED
     since_ms: int  # when the status was reached
     attempts: int = 0
+    profession: str = ""
     instance_id: str = ""
     started_at_ms: int = 0  # when the worker began; 0 for never
     ended_at_ms: int = 0
@@ -132,7 +133,15 @@ class Progress:
         key = Key(work.stage, work.execution, work.item)
         self._attempts[record.attempt_id] = key
         known = self.executions.get(key) or Execution(key=key, status="requested", since_ms=time_ms)
-        self.executions[key] = replace(known, status="requested", since_ms=time_ms, attempts=record.attempt, line="")
+        self.executions[key] = replace(
+            known,
+            status="requested",
+            since_ms=time_ms,
+            attempts=record.attempt,
+            profession=work.profession,
+            reason="",
+            line="",
+        )
         return self.executions[key]
 
     def _wait(self, record: StageStarted, time_ms: int) -> Execution:
@@ -157,20 +166,22 @@ class Progress:
 
     def _end(self, record: StageCompleted | StageEnded, time_ms: int) -> Execution:
         key = Key(record.stage, record.execution, record.item)
+        known = self.executions.get(key)
         self.executions[key] = Execution(
             key=key,
+            profession=known.profession if known else "",
             status=record.status if isinstance(record, StageEnded) else "completed",
             since_ms=time_ms,
             attempts=record.attempts,
-            instance_id=record.instance_id,
+            instance_id=record.instance_id or (known.instance_id if known else ""),
             started_at_ms=record.started_at_ms,
             ended_at_ms=time_ms,
             reason=record.reason if isinstance(record, StageEnded) else "",
         )
         self.ends.append(key)
         for artifact in record.outputs:
-            known = self.artifacts.get(artifact.name)
-            if known is None or known.version < artifact.version:
+            newest = self.artifacts.get(artifact.name)
+            if newest is None or newest.version < artifact.version:
                 self.artifacts[artifact.name] = artifact
         return self.executions[key]
 

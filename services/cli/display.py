@@ -29,6 +29,8 @@ _MARKS = {
     "failing": ("✗", "red"),
 }
 
+_WORDS = {"assigned": "at work", "requested": "waiting for an instance", "failing": "failed"}
+
 
 class Display(Protocol):
     """Where the progress of a run is shown. Used as a context manager around the run."""
@@ -69,9 +71,11 @@ class LineDisplay:
                 tell(f"run {progress.run_id} of {progress.workflow_id} has started")
             return
         now = (changed.status, changed.attempts, changed.line)
-        if changed.status != "requested" and self._said.get(changed.key) != now:
+        is_quiet = changed.status == "requested" or (changed.status == "waiting" and not changed.reason)
+        if not is_quiet and self._said.get(changed.key) != now:
             self._said[changed.key] = now
-            tell(f"  {name_execution(changed.key)}: {describe(changed)}")
+            said = f" | {changed.line}" if changed.line else f": {describe(changed)}"
+            tell(f"  {name_execution(changed.key)}{said}")
 
     def say(self, text: str) -> None:
         tell(text)
@@ -146,8 +150,8 @@ class LiveDisplay:
             Text(mark, style),
             Text(name_execution(each.key)),
             Text(spent, "bright_black"),
-            Text(each.instance_id, "bright_black"),
-            Text(describe(each) if not each.line else each.line, "bright_black"),
+            Text(name_instance(each), "bright_black"),
+            Text(each.line or each.reason or _WORDS.get(each.status, each.status), "bright_black"),
         )
 
 
@@ -157,12 +161,17 @@ def name_execution(key: Key) -> str:
     return f"{key.stage}{item}" + (f" #{key.execution}" if key.execution > 1 else "")
 
 
+def name_instance(execution: Execution) -> str:
+    """The profession, and as much of the instance's id as tells it from others."""
+    return f"{execution.profession} {execution.instance_id[:6]}".strip()
+
+
 def describe(execution: Execution) -> str:
     """Where an execution stands, in a few words."""
     match execution.status:
         case "assigned":
             again = f", attempt {execution.attempts}" if execution.attempts > 1 else ""
-            what = f"at work on {execution.instance_id}{again}"
+            what = f"at work by {name_instance(execution)}{again}"
         case "completed":
             begun = execution.started_at_ms
             what = "completed" + (f" in {span(execution.ended_at_ms - begun)}" if begun else "")
@@ -172,8 +181,7 @@ def describe(execution: Execution) -> str:
             what = "failed"
         case _:
             what = execution.status
-    reason = execution.line or execution.reason
-    return f"{what}: {reason}" if reason else what
+    return f"{what}: {execution.reason}" if execution.reason else what
 
 
 def span(ms: int) -> str:

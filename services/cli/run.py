@@ -135,6 +135,6 @@ def _print(progress: Progress, paths: dict[str, str], as_json: bool) -> None:
     if as_json:
         print_json(summarise(progress, paths))
         return
-    for name, artifact in sorted(progress.artifacts.items()):
+    for name, artifact in progress.artifacts.items():  # what was made last stands last, where the eye is
         print_line(f"{name}  version {artifact.version}  {paths[name]}")
     tell(f"how it came about: clawx trace {progress.run_id}")

@@ -55,5 +55,9 @@ def say_time(ms: object) -> str:
 
 
 def log_to_stderr(level: int = logging.WARNING) -> None:
-    """Let what the system logs be seen."""
-    logging.basicConfig(level=level, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s", force=True)
+    """Let what the system logs be seen; of libraries only warnings."""
+    logging.basicConfig(stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s", force=True)
+    for ours in ("bus", "services"):
+        logging.getLogger(ours).setLevel(level)
+    # What it cannot do it raises, and the Kafka log says so in its own words; the rest it tries again by itself.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
