@@ -86,8 +86,8 @@ class Expression:
             if name not in variables:
                 continue
             value = variables[name]
-            if fields is not None and isinstance(value, Mapping):
-                value = {field: value[field] for field in fields if field in value}
+            if isinstance(value, Mapping):
+                value = dict(value) if fields is None else {field: value[field] for field in fields if field in value}
             narrow[name] = value
         return narrow
 

@@ -44,8 +44,11 @@ def check_reachability(findings: Findings, graph: Graph, dead: dict[int, str]) -
             suggestion = f"lead an edge to it: next: [{stage.id}]"
             findings.add(("stages", number), "the stage is unreachable: no way leads to it from a start", suggestion)
     for number in _strays(findings, graph):
-        reason = "the stage is unreachable: nothing leads to it, it leads nowhere, and nothing refers to it"
-        findings.add(("stages", number), reason, f"lead an edge to it: next: [{graph.stages[number].id}]")
+        # It may be meant to run beside the others, so it is no error.
+        reason = "nothing leads to the stage, it leads nowhere, and nothing refers to it: it begins with the run"
+        findings.warn(
+            ("stages", number), reason, f"lead an edge to it if it is to wait: next: [{graph.stages[number].id}]"
+        )
     _check_awaited(findings, graph)
     return frozenset(reached)
 

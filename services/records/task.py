@@ -162,6 +162,7 @@ class StageCompleted(Fact, channel="task"):
     attempt_id: str = ""
     attempts: int = 1
     instance_id: str = ""
+    ask_id: str = ""  # of the signal or answer that completed it
     result: str = "{}"  # JSON
     outputs: tuple[Artifact, ...] = ()
     reads: tuple[Read, ...] = ()
@@ -228,6 +229,7 @@ class RunEnding(Fact, channel="task"):
 
     workspace_id: str
     run_id: str
+    ask_id: str = ""  # of the ask that cancelled it
     status: str  # completed, failed, cancelled
     reason: str = ""
 

@@ -32,11 +32,12 @@ class LoopMove(Value):
 
 
 class Due(Value):
-    """What a decision concluded but had no room to say; said next."""
+    """What a decision concluded but had no room to say; said next, in this order."""
 
     stage: str
     execution: int
-    what: str  # begin, skip, cancel
+    what: str  # begin, skip, cancel; trigger, pass or resume an execution that waits
+    detail: str = ""  # of a trigger, the result as JSON
 
 
 class Moves(Value):

@@ -136,9 +136,6 @@ def test_a_loop_without_a_limit_is_shown_as_the_way_round() -> None:
 
 
 def test_stages_that_never_begin_are_named() -> None:
-    assert "stage 'c': the stage is unreachable" in only(
-        "id: a, P, next: [b]\n id: b, P, next: []\n id: c, P, next: []"
-    )
     found = said("id: a, P, next: []\n id: b, P, next: [c]\n id: c, P, next: [{to: b, max_times: 2}]")
     assert [line.partition("; ")[0] for line in found] == [
         "error flow.yaml:4: stage 'b': the stage is unreachable: no way leads to it from a start",
@@ -147,6 +144,11 @@ def test_stages_that_never_begin_are_named() -> None:
     found = said("id: a, P, choose: first, next: [b, c]\n id: b, P, next: []\n id: c, P, next: []")
     assert "warning flow.yaml:3: stage 'a', next[1]: the edge is never taken" in found[0]
     assert "stage 'c': the stage is unreachable" in found[1]
+
+
+def test_a_stage_that_nothing_links_with_the_rest_is_warned_of() -> None:
+    found = only("id: a, P, next: [b]\n id: b, P\n id: c, P")
+    assert found.startswith("warning flow.yaml:5: stage 'c': nothing leads to the stage")
 
 
 def test_a_wait_for_what_comes_only_after_it_is_found() -> None:

@@ -1,0 +1,258 @@
+"""The role orchestrator.runs: stages, joins, loops, retries, waits and ends of runs; only it judges results.
+
+What the parts hold: `run` the state, `run_facts` and `run_deadlines` what a fact changes in it, `tokens` the game that
+says what begins, `definition` what is run; `starting`, `beginning`, `ending` and `agenda` the decisions, `turn` one of
+them on one run, `ways`, `outputs`, `retry` and `feedback` what they judge by.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+
+from bus.deadline import Deadlines
+from bus.decider import Draft, Role
+from bus.record import DeadlineReached, Envelope, Record
+from services.orchestrator.agenda import say
+from services.orchestrator.beginning import request
+from services.orchestrator.definition import read_definition
+from services.orchestrator.ending import Account, complete, end_run, fail, fail_attempt, go_on_ending
+from services.orchestrator.feedback import feedback_content, result_of
+from services.orchestrator.run import RETRYING, WAITING, WORKING, Execution, Run, Runs
+from services.orchestrator.run_deadlines import GO_ON, RETRY, RUN, WAIT, parts_of
+from services.orchestrator.run_facts import SAYS, evolve
+from services.orchestrator.starting import start
+from services.orchestrator.turn import Turn
+from services.records.review import ReviewClosed
+from services.records.task import (
+    AskRefused,
+    ResultRefused,
+    RunCancelRequested,
+    RunEnded,
+    RunRequested,
+    SignalRequested,
+    TaskAnswerRequested,
+    TaskCompleted,
+    TaskFailed,
+    TaskLost,
+)
+from services.records.token import Due
+
+
+def needs(state: Runs, heard: Envelope) -> tuple[str, ...]:
+    """The definition of the run that an input is about."""
+    record = heard.record
+    if isinstance(record, RunRequested):
+        return (record.definition,)
+    run_id = parts_of(record.id)[1] if isinstance(record, DeadlineReached) else record.run_id
+    run = state.live.get(run_id)
+    return (run.definition,) if run else ()
+
+
+def decide(draft: Draft[Runs], heard: Envelope) -> None:
+    if isinstance(heard.record, DeadlineReached):
+        _meet_deadline(draft, heard.record)
+    elif decision := _DECISIONS.get(type(heard.record)):
+        decision(draft, heard)
+
+
+def _turn(draft: Draft[Runs], run: Run) -> Turn | None:
+    """A turn on a run; a run whose definition is lost ends."""
+    data = draft.blobs.get(run.definition)
+    if data is not None:
+        return Turn(draft, run.run_id, read_definition(data), say)
+    reason = f"its definition {run.definition} is no longer in the blob store"
+    draft.add(RunEnded(workspace_id=run.workspace_id, run_id=run.run_id, status="failed", reason=reason))
+    return None
+
+
+# Reports of nodes and of the roster.
+
+
+def _hear_completed(draft: Draft[Runs], heard: Envelope) -> None:
+    report: TaskCompleted = heard.record
+    run, execution = _open_attempt(draft.state, report)
+    if run is None or execution is None:
+        if report.attempt_id not in draft.state.seen:
+            draft.add(_refusal(report, "its run has ended" if run is None else "the attempt is not open"))
+        return
+    if turn := _turn(draft, run):
+        told = Account(report.instance_id, report.reads, report.started_at_ms, report.usage)
+        complete(turn, execution, report.result, report.outputs, told)
+        turn.finish()
+
+
+def _hear_failed(draft: Draft[Runs], heard: Envelope) -> None:
+    report: TaskFailed | TaskLost = heard.record
+    run, execution = _open_attempt(draft.state, report)
+    if run is None or execution is None:
+        return
+    if turn := _turn(draft, run):
+        started_at_ms = report.started_at_ms if isinstance(report, TaskFailed) else 0
+        told = Account(instance_id=report.instance_id, started_at_ms=started_at_ms)
+        fail_attempt(turn, execution, report.code, report.reason, told)
+        turn.finish()
+
+
+def _open_attempt(state: Runs, report: TaskCompleted | TaskFailed | TaskLost) -> tuple[Run | None, Execution | None]:
+    run = state.live.get(report.run_id)
+    if run is None or run.ending:
+        return None, None
+    execution = run.open.get(report.task_id)
+    is_open = execution is not None and execution.status == WORKING and execution.attempt_id == report.attempt_id
+    return run, execution if is_open else None
+
+
+def _refusal(report: TaskCompleted, reason: str) -> ResultRefused:
+    return ResultRefused(
+        workspace_id=report.workspace_id,
+        run_id=report.run_id,
+        task_id=report.task_id,
+        attempt_id=report.attempt_id,
+        reason=reason,
+    )
+
+
+def _hear_review(draft: Draft[Runs], heard: Envelope) -> None:
+    closed: ReviewClosed = heard.record
+    run = draft.state.live.get(closed.run_id)
+    execution = run.open.get(closed.review_id) if run and not run.ending else None
+    if run is None or execution is None or (execution.waits_for, execution.status) != ("review", WAITING):
+        return
+    if turn := _turn(draft, run):
+        stage = turn.stage(execution.stage)
+        complete(turn, execution, result_of(closed, execution.number), feedback_content(stage, closed))
+        turn.finish()
+
+
+# Asks.
+
+
+def _hear_cancel(draft: Draft[Runs], heard: Envelope) -> None:
+    asked: RunCancelRequested = heard.record
+    run = _asked_run(draft, heard, asked.workspace_id, asked.run_id)
+    if run is None:
+        return
+    if run.ending:
+        _refuse(draft, heard, asked.workspace_id, asked.run_id, f"the run {asked.run_id} is ending already")
+    elif turn := _turn(draft, run):
+        end_run(turn, "cancelled", asked.reason or f"cancelled by {asked.actor or 'somebody'}", ask_id=heard.id)
+        turn.finish()
+
+
+def _hear_signal(draft: Draft[Runs], heard: Envelope) -> None:
+    asked: SignalRequested = heard.record
+    run = _asked_run(draft, heard, asked.workspace_id, asked.run_id)
+    if run is None:
+        return
+    waits_for = f"signal:{asked.signal}"
+    waiting = [e for e in run.open.values() if e.waits_for == waits_for and e.status == WAITING]
+    waiting = sorted(waiting, key=lambda each: each.order)
+    result = _signal_result(asked)
+    if run.ending or not waiting or result is None:
+        reason = f"no stage of {asked.run_id} waits for the signal `{asked.signal}`"
+        _refuse(draft, heard, asked.workspace_id, asked.run_id, reason if result else "the payload is no JSON")
+    elif turn := _turn(draft, run):
+        also = tuple([Due(stage=e.stage, execution=e.number, what="trigger", detail=result) for e in waiting[1:]])
+        complete(turn, waiting[0], result, account=Account(ask_id=heard.id, also=also))
+        turn.finish()
+
+
+def _signal_result(asked: SignalRequested) -> str | None:
+    try:
+        return json.dumps({"signal": asked.signal, "payload": json.loads(asked.payload)}, ensure_ascii=False)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _hear_answer(draft: Draft[Runs], heard: Envelope) -> None:
+    asked: TaskAnswerRequested = heard.record
+    run = _asked_run(draft, heard, asked.workspace_id, asked.run_id)
+    if run is None:
+        return
+    execution = run.open.get(asked.task_id)
+    if run.ending or execution is None or (execution.waits_for, execution.status) != ("person", WAITING):
+        reason = f"no task {asked.task_id} of {asked.run_id} waits for a person"
+        _refuse(draft, heard, asked.workspace_id, asked.run_id, reason)
+    elif turn := _turn(draft, run):
+        complete(turn, execution, asked.result, asked.outputs, Account(ask_id=heard.id))
+        turn.finish()
+
+
+def _asked_run(draft: Draft[Runs], heard: Envelope, workspace_id: str, run_id: str) -> Run | None:
+    """The live run that an ask is about; None for one that was answered before or is refused hereby."""
+    if heard.id in draft.state.seen:
+        return None
+    run = draft.state.live.get(run_id)
+    if run is not None and run.workspace_id == workspace_id:
+        return run
+    _refuse(draft, heard, workspace_id, run_id, f"workspace `{workspace_id}` has no run {run_id} under way")
+    return None
+
+
+def _refuse(draft: Draft[Runs], heard: Envelope, workspace_id: str, run_id: str, reason: str) -> None:
+    draft.add(AskRefused(workspace_id=workspace_id, run_id=run_id, ask_id=heard.id, reason=reason))
+
+
+# Deadlines.
+
+
+def _meet_deadline(draft: Draft[Runs], reached: DeadlineReached) -> None:
+    kind, run_id, task_id = parts_of(reached.id)
+    run = draft.state.live.get(run_id)
+    turn = _turn(draft, run) if run is not None and _is_due(draft, reached) else None
+    if run is None or turn is None:
+        return
+    if kind == GO_ON and run.ending:
+        go_on_ending(turn)
+    elif kind == GO_ON:
+        turn.say_due()
+    elif kind == RUN:
+        end_run(turn, "failed", "the run did not end within its timeout")
+    elif execution := run.open.get(task_id):
+        _meet_task_deadline(turn, kind, execution)
+    turn.finish()
+
+
+def _is_due(draft: Draft[Runs], reached: DeadlineReached) -> bool:
+    at_ms = draft.state.deadlines.times.get(reached.id)
+    return at_ms is not None and at_ms <= draft.now_ms
+
+
+def _meet_task_deadline(turn: Turn, kind: str, execution: Execution) -> None:
+    if kind == RETRY and execution.status == RETRYING:
+        request(turn, execution.stage, execution.number, attempt=execution.attempt + 1)
+    elif kind == WAIT and execution.status == WAITING and execution.waits_for == "person":
+        fail(turn, execution, "timeout", "nobody answered within the timeout")
+    elif kind == WAIT and execution.status == WAITING:
+        complete(turn, execution, json.dumps({"time": turn.now_ms}))
+
+
+_DECISIONS: Mapping[type[Record], Callable[[Draft[Runs], Envelope], None]] = {
+    RunRequested: start,
+    RunCancelRequested: _hear_cancel,
+    SignalRequested: _hear_signal,
+    TaskAnswerRequested: _hear_answer,
+    TaskCompleted: _hear_completed,
+    TaskFailed: _hear_failed,
+    TaskLost: _hear_failed,
+    ReviewClosed: _hear_review,
+}
+
+
+def deadlines(state: Runs) -> Deadlines:
+    """When it wants to be woken."""
+    return state.deadlines
+
+
+RUNS: Role[Runs] = Role(
+    name="orchestrator.runs",
+    home="task",
+    hears=frozenset(_DECISIONS),
+    says=SAYS,
+    initial=Runs,
+    decide=decide,
+    evolve=evolve,
+    deadlines=deadlines,
+    needs=needs,
+)

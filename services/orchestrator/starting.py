@@ -1,0 +1,118 @@
+"""Decides on asks for runs: started with everything that it needs, or refused with the reason."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+from bus.decider import Draft
+from bus.record import Envelope
+from services.definitions.problem import DefinitionInvalid
+from services.definitions.versions import digest_of, find_fault
+from services.definitions.workflow import Input
+from services.orchestrator.agenda import say
+from services.orchestrator.definition import Definition, read_definition
+from services.orchestrator.run import Runs, artifact_of
+from services.orchestrator.tokens import Game, Play
+from services.orchestrator.turn import Turn
+from services.records.content import INLINE_BYTES_MAX, Artifact, Content
+from services.records.task import RunRefused, RunRequested, RunStarted, run_id_of
+
+RUNS_MAX = 20_000
+"""Most live runs of a partition."""
+
+REASON_CHARS_MAX = 4_000
+
+
+class Refusal(Exception):
+    """The ask leads to no run, for this reason."""
+
+
+def start(draft: Draft[Runs], heard: Envelope) -> None:
+    """Start a run, or say why not; an ask that was answered before leads to nothing."""
+    asked: RunRequested = heard.record
+    run_id = run_id_of(heard.id)
+    if run_id in draft.state.seen or run_id in draft.state.live:
+        return
+    try:
+        _check_room(draft.state)
+        definition = _definition(draft, asked.definition)
+        inputs = tuple(_inputs(definition, asked.inputs))
+    except Refusal as refusal:
+        reason = str(refusal)[:REASON_CHARS_MAX]
+        draft.add(RunRefused(workspace_id=asked.workspace_id, run_id=run_id, ask_id=heard.id, reason=reason))
+        return
+    _start(draft, asked, heard.id, definition, inputs)
+
+
+def _start(
+    draft: Draft[Runs], asked: RunRequested, ask_id: str, definition: Definition, inputs: tuple[Artifact, ...]
+) -> None:
+    run_id, workflow = run_id_of(ask_id), definition.workflow
+    turn = Turn(draft, run_id, definition, say)
+    play = Play(definition.graph, Game())
+    play.start()
+    turn.conclude(
+        play,
+        lambda moves: RunStarted(
+            workspace_id=asked.workspace_id,
+            run_id=run_id,
+            ask_id=ask_id,
+            workflow_id=workflow.id,
+            definition=asked.definition,
+            inputs=inputs,
+            actor=asked.actor,
+            tags={**workflow.tags, **asked.tags},
+            timeout_ms=workflow.timeout_ms or 0,
+            moves=moves,
+        ),
+    )
+    turn.finish()
+
+
+def _check_room(state: Runs) -> None:
+    if len(state.live) >= RUNS_MAX:
+        raise Refusal(f"{RUNS_MAX} runs are under way in this partition, which is the most; try again later")
+
+
+def _definition(draft: Draft[Runs], digest: str) -> Definition:
+    data = draft.blobs.get(digest)
+    if data is None:
+        raise Refusal(f"the definition {digest} is not in the blob store")
+    try:
+        definition = read_definition(data)
+    except DefinitionInvalid as error:
+        raise Refusal(f"the definition cannot be run: {error}") from error
+    for stage in definition.workflow.stages:
+        if stage.map or stage.kind == "subflow":
+            raise Refusal(f"`{stage.id}` is a {'map' if stage.map else 'subflow'}, which cannot be run yet")
+    return definition
+
+
+def _inputs(definition: Definition, given: tuple[Content, ...]) -> Iterator[Artifact]:
+    """The first version of each input, from what was given or the default; raises Refusal."""
+    contents = {content.name: content for content in given}
+    if len(contents) < len(given):
+        raise Refusal("an input is given twice")
+    for name in sorted(contents.keys() - definition.inputs.keys()):
+        raise Refusal(f"the workflow has no input `{name}`; it has {', '.join(sorted(definition.inputs)) or 'none'}")
+    for name, declared in definition.inputs.items():
+        content = contents.get(name) or _default(name, declared)
+        if content is None:
+            continue
+        if fault := find_fault(content):
+            raise Refusal(fault)
+        yield artifact_of(content.model_copy(update={"base_version": 0}), 1)
+
+
+def _default(name: str, declared: Input) -> Content | None:
+    if declared.default is None:
+        if declared.required:
+            raise Refusal(f"the input `{name}` is missing")
+        return None
+    is_text = isinstance(declared.default, str)
+    data = (declared.default if is_text else json.dumps(declared.default, ensure_ascii=False)).encode()
+    if len(data) > INLINE_BYTES_MAX:
+        raise Refusal(f"the default of the input `{name}` has {len(data)} bytes, more than {INLINE_BYTES_MAX}; give it")
+    media_type = "text/plain" if is_text else "application/json"
+    return Content(name=name, digest=digest_of(data), size=len(data), media_type=media_type, inline=data)

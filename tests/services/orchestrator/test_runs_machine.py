@@ -1,0 +1,182 @@
+"""Random runs of random workflows: whatever is heard in whatever order, a run ends, and its fold is as decided."""
+
+import random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from services.orchestrator import ending, turn
+from services.orchestrator.runs import RUNS
+from services.records.review import ReviewClosed
+from services.records.task import (
+    CancelRequested,
+    RunCancelRequested,
+    RunEnded,
+    RunRefused,
+    SignalRequested,
+    StageCompleted,
+    StageEnded,
+    StageStarted,
+    TaskAnswerRequested,
+    TaskRequested,
+)
+from tests.services.orchestrator.run_world import WORKSPACE, World
+
+STEPS_MAX = 2_000
+
+
+def draw_stage(dice: random.Random, number: int, count: int) -> str:
+    """One stage with options as they come, most often a plain task; some of the workflows are refused for it."""
+    parts = [f"id: s{number}"]
+    kind = dice.choices(["task", "wait", "review", "human", "end"], [20, 3, 2, 2, 1])[0]
+    edges = _draw_edges(dice, number, count)
+    if kind == "task":
+        parts.append("profession: p")
+        parts += dice.choices(["mutex: m", "retry: {on: [error, timeout], backoff: 10ms}", "output: [r]"], k=1)
+    elif kind == "wait":
+        wait = dice.choice(["signal: go", "for: 1s", f"stage: s{dice.randrange(count)}"])
+        parts.append(f"kind: wait, wait: {{{wait}}}" + dice.choice(["", ", choice: c"]))
+    elif kind == "review":
+        parts.append('kind: review, review: {by: ["role:r"]}')
+    elif kind == "human":
+        parts.append("agent: human, timeout: 1m")
+    else:
+        return f"{parts[0]}, kind: end"
+    if dice.random() < 0.2:
+        parts.append(f"on_error: {dice.choice(['skip', f'{{to: s{dice.randrange(count)}}}'])}")
+    if dice.random() < 0.1:
+        parts.append(f"cancel: [s{(number + 1) % count}]")
+    parts.append(f"join: {dice.choice(['active', 'active', 'any', 'each', 'all', '{at_least: 1, rest: cancel}'])}")
+    parts.append(f"next: [{', '.join(edges)}]")
+    return ", ".join(parts)
+
+
+def _draw_edges(dice: random.Random, number: int, count: int) -> list[str]:
+    edges = []
+    for target in sorted(dice.sample(range(count), min(count, dice.randrange(4)))):
+        limit = "" if target > number else f", max_times: {dice.randint(1, 2)}"
+        when = dice.choice(["", f', when: "has(result.n) && result.n > {dice.randrange(10)}"'])
+        edges.append(f"{{to: s{target}{when}{limit}}}")
+    return [*edges, f"{{to: s{count - 1}, else: true}}"] if edges and number < count - 1 else edges
+
+
+def draw_workflow(dice: random.Random) -> str:
+    count = dice.randint(1, 8)
+    stages = "".join(f"  - {{{draw_stage(dice, number, count)}}}\n" for number in range(count))
+    return f"id: x\non_conflict: keep_both\nstages:\n{stages}"
+
+
+class Fate:
+    """What happens to a run, by the dice."""
+
+    def __init__(self, world: World, dice: random.Random) -> None:
+        self.world, self.dice = world, dice
+
+    def play_out(self) -> None:
+        for _ in range(STEPS_MAX):
+            if self.world.live is None:
+                return
+            self._step()
+        raise AssertionError(f"the run goes on after {STEPS_MAX} steps: {self.world.live}")
+
+    def _step(self) -> None:
+        world, dice = self.world, self.dice
+        acts = [self._report] * 12 * bool(world.open_requests()) + [self._signal, self._wake, self._wake]
+        acts += [self._vote, self._answer] + [self._cancel] * (dice.random() < 0.02)
+        dice.choice(acts)()
+
+    def _report(self) -> None:
+        asked = self.dice.choice(self.world.open_requests())
+        fate = self.dice.random()
+        if fate < 0.15:
+            code = self.dice.choice(["error", "timeout", "worker_lost"])
+            self.world.fail(asked.work.stage, code)
+        else:
+            outputs = {name: f"{self.dice.random()}" for name in asked.work.outputs}
+            self.world.report(asked, {"n": self.dice.randrange(10)}, outputs)
+            if fate > 0.9:  # the node repeats itself
+                self.world.report(asked, {"n": 0}, outputs)
+
+    def _wake(self) -> None:
+        if RUNS.deadlines(self.world.state).first():
+            self.world.wake()
+
+    def _signal(self) -> None:
+        self.world.ask(SignalRequested(workspace_id=WORKSPACE, run_id=self.world.run_id, signal="go"))
+
+    def _cancel(self) -> None:
+        self.world.ask(RunCancelRequested(workspace_id=WORKSPACE, run_id=self.world.run_id))
+
+    def _vote(self) -> None:
+        for started in self._waiting("review")[:1]:
+            self.world.hear(
+                ReviewClosed(
+                    workspace_id=WORKSPACE,
+                    review_id=started.task_id,
+                    run_id=started.run_id,
+                    stage=started.stage,
+                    execution=started.execution,
+                    approved=self.dice.random() < 0.7,
+                )
+            )
+
+    def _answer(self) -> None:
+        for started in self._waiting("person")[:1]:
+            self.world.ask(TaskAnswerRequested(workspace_id=WORKSPACE, run_id=started.run_id, task_id=started.task_id))
+
+    def _waiting(self, waits_for: str) -> list[StageStarted]:
+        live = self.world.live
+        waits = live.open if live else {}
+        found = [fact for fact in self.world.facts if isinstance(fact, StageStarted) and fact.waits_for == waits_for]
+        return [fact for fact in found if fact.task_id in waits]
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.integers(0, 1 << 48), st.sampled_from([1, 2, 3, 5, turn.FACTS_MAX]))
+def test_a_run_ends_and_all_that_began_in_it(seed: int, room: int) -> None:
+    """`room` is how much a decision says, so that what is due is said in several."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(turn, "FACTS_MAX", room)
+        patch.setattr(ending, "CANCELLED_MAX", room)
+        _play_out(seed)
+
+
+def _play_out(seed: int) -> None:
+    dice = random.Random(seed)
+    world = World().run(draw_workflow(dice))
+    if isinstance(world.last[0], RunRefused):
+        return
+    Fate(world, dice).play_out()
+    check_quiet(world)
+
+
+def check_quiet(world: World) -> None:
+    """After the end: one end of the run, of each execution and of each attempt; no deadline is left."""
+    assert sum(isinstance(fact, RunEnded) for fact in world.facts) == 1
+    assert len(RUNS.deadlines(world.state)) == 0
+    ends = [fact for fact in world.facts if isinstance(fact, StageCompleted | StageEnded)]
+    began = {
+        (fact.work.stage, fact.work.execution) if isinstance(fact, TaskRequested) else (fact.stage, fact.execution)
+        for fact in world.facts
+        if isinstance(fact, TaskRequested | StageStarted)
+    }
+    assert began <= {(fact.stage, fact.execution) for fact in ends}
+    requested = [fact for fact in world.facts if isinstance(fact, TaskRequested)]
+    assert len({fact.attempt_id for fact in requested}) == len(requested)
+    assert all(fact.attempt_id for fact in world.facts if isinstance(fact, CancelRequested))
+    for stage in {fact.work.stage for fact in requested}:
+        ordinals = [fact.work.ordinal for fact in requested if fact.work.stage == stage]
+        assert ordinals == list(range(1, len(ordinals) + 1))
+
+
+def test_the_dice_lead_to_every_kind_of_fact() -> None:
+    said: set[type] = set()
+    for seed in range(400):
+        dice = random.Random(seed)
+        world = World().run(draw_workflow(dice))
+        if not isinstance(world.last[0], RunRefused):
+            Fate(world, dice).play_out()
+        said |= {type(fact) for fact in world.facts}
+    missing = {kind.__name__ for kind in RUNS.says - said}
+    assert missing <= {"ArtifactsConflicted"}, missing
