@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from random import Random, SystemRandom
 from typing import Any
 
 from bus.appender import SharedAppender
 from bus.assignment import Assignment
 from bus.blob_cache import BlobCache, BlobReader
+from bus.channel import Partition
 from bus.clock import Clock
 from bus.codec import Codec
 from bus.decider import Role
 from bus.feed import Feeds
 from bus.log import Log
 from bus.seat import Seat
-from bus.session import Ports
+from bus.session import HEARD_RECORDS_MAX, Ports
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +36,7 @@ class Runtime:
         roles: Sequence[Role[Any]],
         homes: Mapping[str, str],
         random: Random | None = None,
+        heard_records_max: int = HEARD_RECORDS_MAX,
     ) -> None:
         self._log, self._roles = log, tuple(roles)
         self._feeds = Feeds(log, codec)
@@ -47,6 +49,7 @@ class Runtime:
             homes=homes,
             partitions=log.partitions,
             random=random or SystemRandom(),
+            heard_records_max=heard_records_max,
         )
         self._seats: dict[tuple[str, int], tuple[Seat, asyncio.Task[None]]] = {}
         self._assigned = asyncio.Event()
@@ -105,6 +108,13 @@ class Runtime:
         """The state of a role on a partition as it was last read back, or None while there is none."""
         seat, _ = self._seats.get((role, number), (None, None))
         return seat.session.confirmed if seat and seat.session else None
+
+    def confirmed(self) -> Iterator[tuple[str, Partition, Any, int]]:
+        """For each role that owns a partition now: its name and home, its state as it was last read back, and the
+        offset at home up to which that state is the fold."""
+        for seat, _ in self._seats.values():
+            if session := seat.session:
+                yield seat.role.name, seat.home, session.confirmed, session.confirmed_at
 
     async def close(self) -> None:
         """Let go of readers and the producer; `run` has ended before."""

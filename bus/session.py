@@ -51,6 +51,7 @@ class Ports:
     homes: Mapping[str, str]  # channel of each role
     partitions: int
     random: Random = field(default_factory=SystemRandom)  # session ids and jitter
+    heard_records_max: int = HEARD_RECORDS_MAX
 
 
 class Session:
@@ -73,6 +74,7 @@ class Session:
     ) -> None:
         self.role, self.home, self.claim, self.ledger, self.ports = role, home, claim, ledger, ports
         self.state = self.confirmed = state
+        self.confirmed_at = claimed_at  # `confirmed` is the fold of home up to this offset
         self.live = False  # all inputs were heard up to where they ended at the claim; deadlines count from then on
         self._claimed_at, self._appender, self._lose = claimed_at, appender, lose
         self._outbox = Outbox(
@@ -228,7 +230,7 @@ class Session:
         """These decisions stand in the log, the last fact at this offset: remember them, and send what they post."""
         if not decisions:
             return
-        self.confirmed = decisions[-1].state
+        self.confirmed, self.confirmed_at = decisions[-1].state, last_offset
         last_seq = decisions[-1].last_seq
         for staged in decisions:
             self.ledger.note_cause(staged.cause)
@@ -297,9 +299,9 @@ class Session:
         self._outbox.flush()
         self._acknowledge()
 
-    def note_heard(self, places: Callable[[], Mapping[str, Place]], *, least: int = HEARD_RECORDS_MAX) -> None:
+    def note_heard(self, places: Callable[[], Mapping[str, Place]], *, least: int | None = None) -> None:
         """Record how far the inputs were heard, if at least so many were since the last time and none waits."""
-        if self._heard < least or self._waiting or not self.live:
+        if self._heard < (least or self.ports.heard_records_max) or self._waiting or not self.live:
             return
         self._heard = 0
         fact: Fact = self.ledger.heard(dict(places()))
