@@ -24,12 +24,24 @@ async def open_log(url: str, **options: Any) -> Log:
     weight, and what else SqliteLog.open or KafkaLog.connect takes; raises what they raise; Refused for other URLs.
     """
     split = _split(url)
-    options = {"namespace": NAMESPACE_DEFAULT, **options, **_query(url, split)}
-    if not _NAMESPACE.fullmatch(options["namespace"]):
-        raise Refused(f"{options['namespace']!r} is no namespace: letters, digits, `.`, `_` and `-`, at most 200")
+    options = _options(url, split, options)
     if split.scheme == "sqlite":
         return await _open_sqlite(_path(url, split), options)
     return await _open_kafka(_servers(url, split), options)
+
+
+async def view_log(url: str, **options: Any) -> Log:
+    """Open a log that is there to read from it, also beside the process that owns it; takes what `open_log` takes.
+
+    Raises Unavailable or Refused where there is none.
+    """
+    split = _split(url)
+    options = _options(url, split, options)
+    if split.scheme == "sqlite":
+        from bus.backends.sqlite_view import SqliteView
+
+        return await SqliteView.open(_path(url, split), **options)
+    return await _open_kafka(_servers(url, split), {**options, "make": False})
 
 
 async def join_group(log: Log, service: str) -> Assignment:
@@ -68,6 +80,13 @@ def _split(url: str) -> SplitResult:
     if split.scheme not in _COUNTS or split.fragment:
         raise _refused(url)
     return split
+
+
+def _options(url: str, split: SplitResult, options: Mapping[str, Any]) -> dict[str, Any]:
+    options = {"namespace": NAMESPACE_DEFAULT, **options, **_query(url, split)}
+    if not _NAMESPACE.fullmatch(options["namespace"]):
+        raise Refused(f"{options['namespace']!r} is no namespace: letters, digits, `.`, `_` and `-`, at most 200")
+    return options
 
 
 def _query(url: str, split: SplitResult) -> dict[str, Any]:

@@ -40,15 +40,16 @@ class KafkaLog:
         replication: int | None = None,
         security: KafkaSecurity | None = None,
         settings: KafkaSettings | None = None,
+        make: bool = True,
     ) -> "KafkaLog":
         """Find the namespace on the cluster at `HOST:PORT[,HOST:PORT]`, or make it.
 
         `partitions` (default 8) and `replication` (default 3, as far as there are brokers) are for a new namespace;
         one that has other partitions raises NamespaceMismatch. `settings` replace bootstrap and security. Raises
-        Unavailable when no broker answers within `connect_ms_max`.
+        Refused when there is none and it shall not be made, Unavailable when no broker answers within `connect_ms_max`.
         """
         settings = settings or KafkaSettings(bootstrap=bootstrap, security=security or KafkaSecurity())
-        count = await open_topics(settings, namespace, partitions=partitions, replication=replication)
+        count = await open_topics(settings, namespace, partitions=partitions, replication=replication, make=make)
         consumer = await start_consumer(settings, [topic(namespace, channel) for channel in CHANNELS])
         return cls(settings, namespace, count, consumer)
 

@@ -36,11 +36,12 @@ _ALL = {
 
 
 async def open_topics(
-    settings: KafkaSettings, namespace: str, *, partitions: int | None, replication: int | None
+    settings: KafkaSettings, namespace: str, *, partitions: int | None, replication: int | None, make: bool = True
 ) -> int:
     """Make the topics that are missing and return the partitions of each.
 
-    `partitions` counts for a new namespace (default 8); one that has another raises NamespaceMismatch.
+    `partitions` counts for a new namespace (default 8); one that has another raises NamespaceMismatch. Unless they may
+    be made, topics that are missing raise Refused.
     Several processes may do this at once: whoever makes the first topic has chosen for all.
     """
     admin = AIOKafkaAdminClient(**settings.options(MAKE_MS_MAX))
@@ -49,7 +50,7 @@ async def open_topics(
             async with asyncio.timeout(settings.connect_ms_max / 1000):
                 await admin.start()
             async with asyncio.timeout(MAKE_MS_MAX / 1000):
-                return await _Topics(admin, namespace, replication).open(partitions)
+                return await _Topics(admin, namespace, replication).open(partitions, make)
         finally:
             await admin.close()
 
@@ -62,9 +63,11 @@ class _Topics:
         self._namespace = namespace
         self._replication = replication
 
-    async def open(self, partitions: int | None) -> int:
+    async def open(self, partitions: int | None, make: bool) -> int:
         counts = await self._counts()
         first, *others = CHANNELS
+        if not make and counts.keys() < set(CHANNELS):
+            raise Refused(f"there is no namespace {self._namespace!r} on these brokers")
         if first not in counts:
             await self._make([first], partitions or PARTITIONS_DEFAULT)
             counts = await self._ready([first])

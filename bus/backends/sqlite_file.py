@@ -21,6 +21,9 @@ FILE_NAME = "log.sqlite"
 READ_BYTES_MAX = 4 * 1024 * 1024
 """Most packed bytes that one read takes from the file."""
 
+BUSY_MS_MAX = 5_000
+"""How long a view waits while the owner of the file, or whoever comes after its crash, holds all of it."""
+
 # A row holds adjacent records of one partition. Its id is the partition's id, shifted, plus the offset of the first
 # record, so that the rows of a partition lie together and in order.
 _OFFSET_BITS = 40
@@ -60,24 +63,15 @@ def lock(path: Path) -> int:
     return descriptor
 
 
-class LogFile:
-    """Two connections to the file: one that writes and checkpoints, one that reads. Whoever calls holds the lock."""
+class StoredRows:
+    """What stands in the file, over a connection that never writes."""
 
-    def __init__(self, path: Path, *, namespace: str, partitions: int | None) -> None:
-        self.path = path
-        self.namespace = namespace
-        self.writing = apsw.Connection(str(path))
-        try:
-            self._check_ours()
-            _set(self.writing)
-            self._prepare(partitions)
-            self._ids = self._partition_ids()
-            self.reading = apsw.Connection(str(path))
-        except BaseException:
-            self.writing.close()
-            raise
-        _set(self.reading)
-        self.reading.pragma("query_only", True)
+    def __init__(self, path: Path, reading: apsw.Connection, *, namespace: str, partitions: int | None) -> None:
+        self.path, self.namespace, self.reading = path, namespace, reading
+        meta = dict(reading.execute("SELECT key, value FROM meta"))
+        self.partitions = _check(path, meta, {"format": FORMAT, "namespace": namespace, "partitions": partitions})
+        rows = reading.execute("SELECT id, channel, number FROM partitions ORDER BY id")
+        self._ids: dict[Partition, int] = {Partition(channel, number): id_ for id_, channel, number in rows}
 
     def row_id(self, partition: Partition, offset: int) -> int:
         """Primary key of the row that begins with this record."""
@@ -101,37 +95,68 @@ class LogFile:
         return found
 
     def close(self) -> None:
-        """Close both connections; SQLite then folds its write-ahead log into the file."""
         self.reading.close()
-        self.writing.close()
-
-    def _check_ours(self) -> None:
-        tables = {name for (name,) in self.writing.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
-        if tables and not {"meta", "partitions", "records"} <= tables:
-            raise Refused(f"{self.path} is no log of ours: it holds {', '.join(sorted(tables))}")
-
-    def _prepare(self, partitions: int | None) -> None:
-        with self.writing:
-            if not list(self.writing.execute("SELECT 1 FROM sqlite_schema WHERE name = 'meta'")):
-                self.writing.execute(_TABLES)
-                made = {"format": FORMAT, "namespace": self.namespace, "partitions": partitions or PARTITIONS_DEFAULT}
-                self.writing.executemany("INSERT INTO meta VALUES (?, ?)", made.items())
-            meta = dict(self.writing.execute("SELECT key, value FROM meta"))
-            wanted = {"format": FORMAT, "namespace": self.namespace, "partitions": partitions}
-            self.partitions = _check(self.path, meta, wanted)
-            every = [(channel, number) for channel in CHANNELS for number in range(self.partitions)]
-            self.writing.executemany("INSERT OR IGNORE INTO partitions (channel, number) VALUES (?, ?)", every)
-
-    def _partition_ids(self) -> dict[Partition, int]:
-        rows = self.writing.execute("SELECT id, channel, number FROM partitions ORDER BY id")
-        return {Partition(channel, number): id_ for id_, channel, number in rows}
 
     def _end(self, partition: Partition) -> int:
         first = self.row_id(partition, 0)
         newest = "SELECT id, count FROM records WHERE id BETWEEN ? AND ? ORDER BY id DESC LIMIT 1"
-        for row, count in self.writing.execute(newest, (first, self.row_id(partition, (1 << _OFFSET_BITS) - 1))):
+        for row, count in self.reading.execute(newest, (first, self.row_id(partition, (1 << _OFFSET_BITS) - 1))):
             return int(row - first + count)
         return 0
+
+
+class LogFile(StoredRows):
+    """Two connections to the file: one that writes and checkpoints, one that reads. Whoever calls holds the lock."""
+
+    def __init__(self, path: Path, *, namespace: str, partitions: int | None) -> None:
+        self.writing = apsw.Connection(str(path))
+        try:
+            check_ours(path, self.writing)
+            _set(self.writing)
+            self._prepare(path, namespace, partitions)
+            reading = apsw.Connection(str(path))
+            _set(reading)
+            reading.pragma("query_only", True)
+            super().__init__(path, reading, namespace=namespace, partitions=partitions)
+        except BaseException:
+            self.writing.close()
+            raise
+
+    def close(self) -> None:
+        """Close both connections; SQLite then folds its write-ahead log into the file."""
+        super().close()
+        self.writing.close()
+
+    def _prepare(self, path: Path, namespace: str, partitions: int | None) -> None:
+        with self.writing:
+            if not list(self.writing.execute("SELECT 1 FROM sqlite_schema WHERE name = 'meta'")):
+                self.writing.execute(_TABLES)
+                made = {"format": FORMAT, "namespace": namespace, "partitions": partitions or PARTITIONS_DEFAULT}
+                self.writing.executemany("INSERT INTO meta VALUES (?, ?)", made.items())
+            meta = dict(self.writing.execute("SELECT key, value FROM meta"))
+            count = _check(path, meta, {"format": FORMAT, "namespace": namespace, "partitions": partitions})
+            every = [(channel, number) for channel in CHANNELS for number in range(count)]
+            self.writing.executemany("INSERT OR IGNORE INTO partitions (channel, number) VALUES (?, ?)", every)
+
+
+def view(path: Path, *, namespace: str, partitions: int | None) -> StoredRows:
+    """Look at a log, also while its owner writes: this connection can neither write nor fold the write-ahead log."""
+    reading = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
+    try:
+        check_ours(path, reading)
+        reading.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+        reading.set_busy_timeout(BUSY_MS_MAX)
+        return StoredRows(path, reading, namespace=namespace, partitions=partitions)
+    except BaseException:
+        reading.close()
+        raise
+
+
+def check_ours(path: Path, connection: apsw.Connection) -> None:
+    """Raises Refused for a database that holds something else."""
+    tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
+    if tables and not {"meta", "partitions", "records"} <= tables:
+        raise Refused(f"{path} is no log of ours: it holds {', '.join(sorted(tables))}")
 
 
 def _set(connection: apsw.Connection) -> None:
