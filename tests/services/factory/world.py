@@ -6,7 +6,7 @@ import asyncio
 import json
 import secrets
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -109,10 +109,11 @@ class World:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, directory: Path) -> AsyncIterator[World]:
+    async def open(cls, directory: Path, **heard: tuple[type[Record], ...]) -> AsyncIterator[World]:
+        """`heard` are record types that the world listens to, by channel, instead of HEARD."""
         log = await SqliteLog.open(directory / "log", partitions=PARTITIONS)
         world = cls(log, directory)
-        await world._listen()
+        await world._listen(heard or HEARD)
         try:
             yield world
         finally:
@@ -121,8 +122,8 @@ class World:
             await asyncio.gather(*world._ears, return_exceptions=True)
             await log.close()
 
-    async def _listen(self) -> None:
-        for channel, wanted in HEARD.items():
+    async def _listen(self, heard: Mapping[str, tuple[type[Record], ...]]) -> None:
+        for channel, wanted in heard.items():
             places = {Partition(channel, number): START for number in range(PARTITIONS)}
             reader = await FencedReader.open(self.log, CODEC, places, wanted)
             self._ears.append(asyncio.create_task(self._follow(reader)))
