@@ -58,12 +58,12 @@ def test_a_stage_cancels_others_when_it_completes() -> None:
 
 
 def test_more_than_a_decision_holds_is_said_in_several() -> None:
-    names = [f"b{n}" for n in range(1_000)]
+    names = [f"b{n}" for n in range(500)]
     stages = "\n".join([f"id: a, next: [{', '.join(names)}]", *[f"id: {name}, next: [j]" for name in names], "id: j"])
-    world = World().run(flow(stages)).complete("a")
+    world = World(checked=False).run(flow(stages)).complete("a")
     world.complete("b0")
     world.go_on()
-    assert len(world.open_requests()) == 999
+    assert len(world.open_requests()) == 499
     for name in names[1:]:
         world.complete(name)
     world.complete("j")
@@ -72,7 +72,7 @@ def test_more_than_a_decision_holds_is_said_in_several() -> None:
 
 def test_a_wide_run_that_fails_is_cancelled_in_several_decisions() -> None:
     stages = "\n".join(["id: a", *[f"id: b{n}" for n in range(600)]])
-    world = World().run(flow(stages)).go_on().fail("a")
+    world = World(checked=False).run(flow(stages)).go_on().fail("a")
     assert world.live is not None
     world.go_on()
     assert world.live is None
