@@ -55,11 +55,12 @@ NODE = Edge(
             event.InstanceStarting,
             event.InstanceStopping,
             event.InstanceEnded,
-            event.WorkerGone,
             task.TaskAssigned,
             task.AttemptCancelled,
             task.TaskCompleted,
             task.TaskFailed,
+            task.TaskLost,
+            task.TasksSettled,
         }
     ),
     reports=frozenset(
@@ -81,10 +82,11 @@ MONITOR = Edge(
     follows=frozenset(
         {
             telemetry.NodeHeartbeat,
-            event.InstanceReady,
-            event.InstanceEnded,
-            event.NodeAccepted,
-            event.NodeLost,
+            event.SubjectWatched,
+            event.SubjectUnwatched,
+            event.SubjectLate,
+            event.SubjectRecovered,
+            event.SubjectLost,
         }
     ),
     reports=frozenset({event.LeaseMissed, event.LeaseResumed}),
