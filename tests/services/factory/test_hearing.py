@@ -8,10 +8,11 @@ import pytest
 
 from bus.record import Envelope, Report
 from services.factory.background import Background
-from services.factory.hearing import Hearing
+from services.factory.hearing import CLOSING, LIVE, Hearing
 from services.records.content import Resources, Work
 from services.records.instance import InstanceEnded, InstanceStarting, InstanceStopping
 from services.records.task import AttemptCancelled, TaskAssigned, TaskCompleted, TaskLost, TasksSettled
+from services.topology import NODE
 from tests.eventually import eventually
 from tests.services.factory.world import CODEC, WORKSPACE, Owners, World
 
@@ -98,6 +99,10 @@ async def say(world: World, *records: Any) -> None:
             await world.publisher().publish(record)
         else:
             await world.owners.say(record, role=INSTANCES if record.channel == "event" else ROSTER)
+
+
+def test_the_map_says_what_a_node_follows() -> None:
+    assert {*LIVE["event"], *LIVE["task"], *CLOSING["event"], *CLOSING["task"]} == NODE.follows
 
 
 async def test_only_what_is_still_open_is_acted_on(world: World) -> None:

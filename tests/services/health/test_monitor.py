@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from bus.channel import Partition
 from bus.clock import SystemClock
 from bus.record import Fact
 from services.health.leases import Leases
-from services.health.monitor import Monitor, MonitorSettings
+from services.health.monitor import SUBJECTS, Monitor, MonitorSettings
 from services.records.event import (
     LeaseMissed,
     LeaseResumed,
@@ -21,8 +22,9 @@ from services.records.event import (
     SubjectWatched,
 )
 from services.records.telemetry import NodeHeartbeat, WorkerPulse
+from services.topology import MONITOR
 from tests.eventually import eventually
-from tests.services.factory.world import CODEC, World
+from tests.services.factory.world import CODEC, PARTITIONS, World
 
 LEASE_MS = 300
 NODE = SubjectWatched(subject="node:n1", owner_key="pool:default", session="s1")
@@ -103,6 +105,11 @@ async def watched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncItera
         watched = Watched(world)
         yield watched
         await watched.publisher.close()
+
+
+def test_the_map_says_what_the_monitor_follows_and_reports() -> None:
+    assert {*SUBJECTS, NodeHeartbeat} == MONITOR.follows
+    assert {LeaseMissed, LeaseResumed} == MONITOR.reports
 
 
 async def test_a_silent_subject_is_told_once_and_its_return_once(watched: Watched) -> None:
@@ -191,8 +198,10 @@ async def test_a_slow_monitor_reads_what_there_is_before_it_accuses(watched: Wat
     now = asyncio.get_running_loop().time()
     monitor._leases.refill(now - 100)
     await watched.beat()
+    events = [Partition("event", number) for number in range(PARTITIONS)]
+    before = await watched.world.log.ends(events)
     await monitor._report_changes(telemetry, now)
-    assert monitor._leases.run_out(now) == []
+    assert await watched.world.log.ends(events) == before
     monitor._leases.refill(now - 100)
     await monitor._report_changes(telemetry, now)
     await eventually(lambda: watched.told() == ["missed node:n1"])
