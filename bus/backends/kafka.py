@@ -63,7 +63,7 @@ class KafkaLog:
 
     async def appender(self) -> KafkaAppender:
         self._check_open()
-        appender = await KafkaAppender.start(self._settings, self._namespace, self._partitions, self._later)
+        appender = await KafkaAppender.start(self._settings, self._namespace, self._partitions, self._let_go)
         self._appenders.add(appender)
         return appender
 
@@ -96,7 +96,7 @@ class KafkaLog:
         if self._closed:
             return
         self._closed = True
-        for appender in self._appenders:
+        for appender in list(self._appenders):
             await appender.close()
         for reader in list(self._readers):
             await reader.close()
@@ -108,7 +108,8 @@ class KafkaLog:
         check_partitions(partitions := list(partitions), self._partitions)
         return {TopicPartition(topic(self._namespace, each.channel), each.number): each for each in partitions}
 
-    def _later(self, work: Coroutine[Any, Any, None]) -> None:
+    def _let_go(self, appender: KafkaAppender, work: Coroutine[Any, Any, None]) -> None:
+        self._appenders.discard(appender)
         task = asyncio.get_running_loop().create_task(work)
         self._background.add(task)
         task.add_done_callback(self._background.discard)

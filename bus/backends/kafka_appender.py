@@ -22,22 +22,22 @@ DISCARD_MS_MAX = 2_000
 # What is counted by `size` is more than the wire format takes, except for many tiny headers.
 _BUILDER_BYTES_MAX = BATCH_BYTES_MAX + 256 * 1024 - 1024
 
-Later = Callable[[Coroutine[Any, Any, None]], None]
-"""Takes care of work that nobody waits for."""
+LetGo = Callable[["KafkaAppender", Coroutine[Any, Any, None]], None]
+"""Told that an appender is at its end; sees to the work that is left, which nobody waits for."""
 
 
 class KafkaAppender:
     """Sends one batch of a partition after the other; one that is not acknowledged in time is unknown."""
 
     def __init__(
-        self, producer: AIOKafkaProducer, settings: KafkaSettings, namespace: str, partitions: int, later: Later
+        self, producer: AIOKafkaProducer, settings: KafkaSettings, namespace: str, partitions: int, let_go: LetGo
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._producer = producer
         self._seconds_max = settings.append_ms_max / 1000
         self._topics = {channel: topic(namespace, channel) for channel in CHANNELS}
         self._partitions = partitions
-        self._later = later
+        self._let_go = let_go
         # Batches that the producer does not have yet: it takes one of a partition at a time.
         self._queues: dict[Partition, deque[tuple[Any, asyncio.Future[int]]]] = {}
         self._pumps: set[asyncio.Task[None]] = set()
@@ -48,7 +48,7 @@ class KafkaAppender:
         self._closed = False
 
     @classmethod
-    async def start(cls, settings: KafkaSettings, namespace: str, partitions: int, later: Later) -> "KafkaAppender":
+    async def start(cls, settings: KafkaSettings, namespace: str, partitions: int, let_go: LetGo) -> "KafkaAppender":
         """Connect a producer."""
         producer = AIOKafkaProducer(
             **settings.options(settings.append_ms_max),
@@ -63,7 +63,7 @@ class KafkaAppender:
             except BaseException:
                 await _discard(producer)
                 raise
-        return cls(producer, settings, namespace, partitions, later)
+        return cls(producer, settings, namespace, partitions, let_go)
 
     def append(self, partition: Partition, records: Sequence[Raw]) -> "asyncio.Future[int]":
         future: asyncio.Future[int] = self._loop.create_future()
@@ -80,7 +80,7 @@ class KafkaAppender:
         if not self._closed:
             self._closed = True
             if not self._spent:
-                self._later(self._stop())
+                self._let_go(self, self._stop())
 
     def _batch(self, partition: Partition, records: Sequence[Raw]) -> Any:
         """The batch as bytes, or an error that says why it cannot be sent."""
@@ -157,7 +157,7 @@ class KafkaAppender:
             pump.cancel()
         if not self._spent:
             self._spent = reason
-            self._later(_discard(self._producer))
+            self._let_go(self, _discard(self._producer))
 
     async def _stop(self) -> None:
         """Wait for the answers, which come or are given up in time, then close the connections."""

@@ -49,7 +49,8 @@ class KafkaSecurity:
             if self.certificate_file:
                 context.load_cert_chain(self.certificate_file, self.key_file)
         except OSError as error:
-            raise Refused(f"a TLS file cannot be used: {error}") from error
+            files = [str(file) for file in (self.ca_file, self.certificate_file, self.key_file) if file]
+            raise Refused(f"a TLS file cannot be used, of {', '.join(files)}: {error}") from error
         return context
 
 

@@ -15,7 +15,8 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from bus.backends.kafka import KafkaLog
 from bus.backends.kafka_settings import KafkaSettings
 from bus.channel import CHANNELS, STATE_CHANNELS, Partition, topic
-from bus.errors import AppendUnknown, NamespaceMismatch, Refused, Unavailable
+from bus.errors import AppendUnknown, NamespaceMismatch, RecordTooLarge, Refused, Unavailable
+from bus.log import Raw
 from tests.brokers.kafka_source import KafkaBroker
 from tests.brokers.loopback import HOST, free_ports
 from tests.conformance.records import P0, P1, append, batch, read_all, take, values
@@ -78,6 +79,21 @@ async def test_topics_that_differ_are_a_mismatch_and_are_named(
 async def test_what_the_broker_does_not_allow_is_refused(kafka: str, namespace: str) -> None:
     with pytest.raises(Refused, match=f"{namespace}.task: InvalidReplicationFactor"):
         await KafkaLog.connect(kafka, namespace=namespace, replication=99)
+
+
+async def test_a_batch_that_the_broker_refuses_is_not_there_and_spends_the_appender(
+    kafka: str, admin: AIOKafkaAdminClient, namespace: str
+) -> None:
+    log = await KafkaLog.connect(kafka, namespace=namespace)
+    small = {"max.message.bytes": "1000"}
+    await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic(namespace, "task"), small)])
+    appender = await log.appender()
+    with pytest.raises(RecordTooLarge, match="broker"):
+        await appender.append(P0, [Raw(b"", b"x" * 2000, (), 0)])
+    with pytest.raises(AppendUnknown, match="spent"):
+        await appender.append(P0, batch("never"))
+    assert await append(log, P0, "small") == 0
+    await log.close()
 
 
 async def test_no_broker_is_unavailable_within_seconds(namespace: str) -> None:
