@@ -1,28 +1,50 @@
-"""Records to bytes and back: Avro single-object encoding, CloudEvents attributes and one packed header of ours."""
+"""Records to bytes and back: Avro in one of two framings, CloudEvents attributes and one packed header of ours."""
 
 import io
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import fastavro
-from fastavro.schema import fingerprint, parse_schema, to_parsing_canonical_form
-from pydantic import ValidationError
+from fastavro.schema import parse_schema
 
-from bus.avro import datum_maker, schema_of
+from bus.avro import Schema, datum_maker, schema_of
 from bus.channel import STATE_CHANNELS, Partition, Position
 from bus.errors import Undecodable, UnknownRecordType
+from bus.framing import Written, confluent, frame_of, judge, schema_id_of, single_object
 from bus.log import RECORD_BYTES_MAX, Raw, Stored
-from bus.record import BUS_RECORDS, Envelope, Origin, Record, check_language
-
-MARKER = b"\xc3\x01"
-"""Starts every single-object encoding (Avro specification 1.12, "Single-object encoding")."""
+from bus.record import (
+    BUS_RECORDS,
+    Ask,
+    Claimed,
+    Envelope,
+    Fact,
+    Origin,
+    Posted,
+    Record,
+    Report,
+    check_language,
+    derive_id,
+    derive_trace,
+)
 
 PACKED = "clawx"
 """Header with the origin: kind|role|session|epoch|seq|part|parts|cause."""
 
-_TRACEPARENT = re.compile(rb"00-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
+ID_CHARS_MAX = 200
+"""Longest id of a record."""
+
+KEY_BYTES_MAX = 1024
+"""Longest key, and so the longest name of a workspace or a pool."""
+
+TIME_MS_MAX = 253_402_300_799_999
+"""The last millisecond of the year 9999; a record that says a later time, or one before 1970, is none of ours."""
+
+_TRACEPARENT = re.compile(rb"00-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+_SPECVERSION = ("ce_specversion", b"1.0")
+_SPAN = re.compile("(?!0{16})[0-9a-f]{16}")
+_UNREADABLE = (ArithmeticError, EOFError, LookupError, MemoryError, TypeError, ValueError)
 
 
 class Peek(NamedTuple):
@@ -37,6 +59,8 @@ class Peek(NamedTuple):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Type:
     kind: type[Record]
+    stands_as: frozenset[str]  # kinds of origin under which it may be heard
+    header: tuple[str, bytes]
     prefix: bytes
     schema: Any
     to_datum: Any
@@ -44,17 +68,39 @@ class _Type:
 
 
 class Codec:
-    """Encodes and decodes the record types of one language; read-only once made, so it may be shared."""
+    """Encodes and decodes the record types of one language.
 
-    def __init__(self, types: Iterable[type[Record]]) -> None:
+    It reads both framings and writes Avro's own until it is given the ids of a registry. What it learns is only how
+    more records were written, so it may be shared.
+    """
+
+    def __init__(self, types: Iterable[type[Record]], *, older: Iterable[Schema] = ()) -> None:
+        """`older` are schemas with which records of these types were written before."""
         kinds = tuple(dict.fromkeys((*types, *BUS_RECORDS)))
         check_language(kinds)
         self._types = {kind.__name__: _compile(kind) for kind in kinds}
+        self._written = {entry.prefix: Written(name) for name, entry in self._types.items()}
+        for schema in older:
+            self.learn(single_object(schema), schema)
 
     @property
     def types(self) -> Mapping[str, type[Record]]:
         """Record types by name."""
         return {name: entry.kind for name, entry in self._types.items()}
+
+    def frame(self, ids: Mapping[str, int]) -> None:
+        """Write in the framing of schema registries from here on; the ids by name of the record type."""
+        self._types = {name: replace(entry, prefix=confluent(ids[name])) for name, entry in self._types.items()}
+        self._written |= {entry.prefix: Written(name) for name, entry in self._types.items()}
+
+    def knows(self, prefix: bytes) -> bool:
+        """Whether `learn` was told of these bytes, or records are written with them."""
+        return prefix in self._written
+
+    def learn(self, prefix: bytes, schema: Schema) -> None:
+        """Read what starts with these bytes as written with this schema; one that none of ours can read is known as
+        such."""
+        self._written[prefix] = judge(schema, {name: entry.schema for name, entry in self._types.items()})
 
     def encode(self, record: Record, *, record_id: str, origin: Origin, time_ms: int, trace: str, key: str = "") -> Raw:
         """The bytes of a record. `key` is the record's own unless given."""
@@ -66,12 +112,12 @@ class Codec:
         out.write(entry.prefix)
         fastavro.schemaless_writer(out, entry.schema, entry.to_datum(record))
         headers = (
-            ("ce_type", name.encode()),
+            entry.header,
             ("ce_id", record_id.encode()),
             (PACKED, "|".join(map(str, origin)).encode()),
-            ("traceparent", f"00-{trace}-{record_id[:16]:0<16}-01".encode()),
+            ("traceparent", f"00-{trace}-{record_id[:16] if origin.role else _span(record_id)}-01".encode()),
             ("ce_source", f"/clawx/{origin.role or origin.kind}".encode()),
-            ("ce_specversion", b"1.0"),
+            _SPECVERSION,
         )
         return Raw((key or record.key()).encode(), out.getvalue(), headers, time_ms)
 
@@ -82,10 +128,11 @@ class Codec:
             if headers[0][0] == "ce_type" and headers[1][0] == "ce_id" and headers[2][0] == PACKED:
                 type_, id_, packed = headers[0][1], headers[1][1], headers[2][1]  # as we write them
             else:
-                found = dict(headers)
+                found: dict[str, Any] = dict(headers)
                 type_, id_, packed = found["ce_type"], found["ce_id"], found[PACKED]
-            return Peek(type_.decode(), id_.decode(), _unpack(packed), _trace(headers))
-        except (KeyError, IndexError, ValueError) as error:
+            origin = _unpack(packed)
+            return Peek(type_.decode(), id_.decode(), origin, _trace(headers, id_, origin.kind))
+        except (AttributeError, LookupError, TypeError, ValueError) as error:
             raise Undecodable(f"its headers lack or garble ce_type, ce_id or {PACKED}: {error}") from error
 
     def decode(self, stored: Stored, peek: Peek, partition: Partition) -> Envelope:
@@ -96,57 +143,144 @@ class Codec:
         entry = self._types.get(peek.type)
         if entry is None:
             raise UnknownRecordType(f"record type {peek.type!r} is not known here; upgrade this process first")
-        value = stored.value
+        kind, value = peek.origin.kind, stored.value
+        vouched = kind == "fact" or kind == "claim"
         if len(value) > RECORD_BYTES_MAX:
             raise Undecodable(f"a {peek.type} of {len(value)} bytes is over the limit of {RECORD_BYTES_MAX}")
-        if value[:10] != entry.prefix:
-            raise Undecodable(f"a {peek.type} must start with {entry.prefix.hex()}, found {value[:10].hex()}")
-        record = _read(entry, value, vouched=peek.origin.kind in ("fact", "claim"))
+        if kind not in entry.stands_as:
+            raise Undecodable(f"a {peek.type} never stands as {kind}")
+        if value.startswith(entry.prefix):
+            record = _read(entry, value, len(entry.prefix), vouched)
+        else:
+            record = self._read_other(entry, value, vouched)
         at = Position(partition.channel, partition.number, stored.offset)
-        return Envelope(record, peek.id, peek.origin, at, stored.time_ms, peek.trace, stored.key.decode())
+        key = stored.key.decode() if vouched else _checked_key(stored, peek)
+        return Envelope(record, peek.id, peek.origin, at, stored.time_ms, peek.trace, key)
+
+    def _read_other(self, entry: _Type, value: bytes, vouched: bool) -> Record:
+        """What was written in the other framing, or with another schema."""
+        name, prefix = entry.kind.__name__, frame_of(value)
+        written = self._written.get(prefix)
+        if written is None:
+            raise Undecodable(f"a {name} must start with {entry.prefix.hex()}, found {_say_frame(prefix)}")
+        if written.name != name:
+            raise Undecodable(f"this is no {name}: {written.reason or f'it was written as {written.name}'}")
+        if written.schema is None:
+            return _read(entry, value, len(prefix), vouched)
+        return _read_evolved(entry, written.schema, value, len(prefix), vouched)
 
 
 def _compile(kind: type[Record]) -> _Type:
     schema = parse_schema(schema_of(kind, f"clawx.{kind.channel or 'bus'}"))
-    crc = bytes.fromhex(fingerprint(to_parsing_canonical_form(schema), "CRC-64-AVRO"))
     return _Type(
         kind=kind,
-        prefix=MARKER + crc,
+        stands_as=_kinds_of(kind),
+        header=("ce_type", kind.__name__.encode()),
+        prefix=single_object(schema),
         schema=schema,
         to_datum=datum_maker(kind),
         validate=kind.__pydantic_validator__.validate_python,
     )
 
 
-def _read(entry: _Type, value: bytes, *, vouched: bool) -> Record:
-    name = entry.kind.__name__
+def _kinds_of(kind: type[Record]) -> frozenset[str]:
+    """As what a record may be heard: whoever calls a fact an ask gets no further."""
+    kinds: dict[str, type] = {"claim": Claimed, "ask": Ask, "report": Report, "fact": Fact, "post": Posted}
+    return frozenset(name for name, root in kinds.items() if issubclass(kind, root))
+
+
+def _say_frame(prefix: bytes) -> str:
+    number = schema_id_of(prefix)
+    return prefix.hex() if number is None else f"the schema id {number}, which no registry here has told of"
+
+
+def _checked_key(stored: Stored, peek: Peek) -> str:
+    """The key of a record that no claim vouches for, if all that surrounds its body is as it must be."""
+    if len(stored.key) > KEY_BYTES_MAX or not 0 < len(peek.id) <= ID_CHARS_MAX:
+        sizes = f"{len(stored.key)} bytes and an id of {len(peek.id)} characters"
+        raise Undecodable(f"it has a key of {sizes}; the limits are {KEY_BYTES_MAX} and {ID_CHARS_MAX}")
+    if not 0 <= stored.time_ms <= TIME_MS_MAX:
+        raise Undecodable(f"its time, {stored.time_ms} ms, is none that a clock shows")
+    try:
+        return stored.key.decode()
+    except UnicodeDecodeError as error:
+        raise Undecodable(f"its key is no UTF-8: {error}") from error
+
+
+def _read(entry: _Type, value: bytes, start: int, vouched: bool) -> Record:
     source = io.BytesIO(value)
-    source.seek(10)
+    source.seek(start)
     try:
         datum = fastavro.schemaless_reader(source, entry.schema, None)
         record: Record = entry.validate(datum)
-    except (ValidationError, ArithmeticError, EOFError, LookupError, MemoryError, TypeError, ValueError) as error:
-        raise Undecodable(f"the body is no {name}: {type(error).__name__}: {str(error)[:200]}") from error
+    except _UNREADABLE as error:  # pydantic's ValidationError is a ValueError
+        raise _undecodable(entry, error) from error
+    if source.tell() != len(value):
+        raise Undecodable(f"{len(value) - source.tell()} bytes follow the body of this {entry.kind.__name__}")
     if not vouched:
-        again = io.BytesIO()
-        fastavro.schemaless_writer(again, entry.schema, entry.to_datum(record))
-        if again.getvalue() != value[10:]:
-            raise Undecodable(f"the body of this {name} does not equal its own re-encoding")
+        _check_encoding(entry, entry.schema, entry.to_datum(record), value, start)
     return record
+
+
+def _read_evolved(entry: _Type, writer: Schema, value: bytes, start: int, vouched: bool) -> Record:
+    source = io.BytesIO(value)
+    source.seek(start)
+    try:
+        written = fastavro.schemaless_reader(source, writer, None)
+        source.seek(start)
+        datum = fastavro.schemaless_reader(source, writer, entry.schema)
+        end = source.tell()
+        record: Record = entry.validate(datum)
+    except _UNREADABLE as error:
+        raise _undecodable(entry, error) from error
+    if end != len(value):
+        raise Undecodable(f"{len(value) - end} bytes follow the body of this {entry.kind.__name__}")
+    if not vouched:
+        _check_encoding(entry, writer, written, value, start)
+    return record
+
+
+def _undecodable(entry: _Type, error: Exception) -> Undecodable:
+    return Undecodable(f"the body is no {entry.kind.__name__}: {type(error).__name__}: {str(error)[:200]}")
+
+
+def _check_encoding(entry: _Type, schema: Schema, datum: Any, value: bytes, start: int) -> None:
+    again = io.BytesIO()
+    fastavro.schemaless_writer(again, schema, datum)
+    if again.getvalue() != value[start:]:
+        raise Undecodable(f"the body of this {entry.kind.__name__} does not equal its own re-encoding")
 
 
 def _unpack(packed: bytes) -> Origin:
     kind, role, session, epoch, seq, part, parts, cause = packed.decode().split("|", 7)
     if kind not in ("ask", "report", "fact", "claim", "post"):
         raise ValueError(f"unknown kind {kind!r}")
+    if kind == "post":
+        _check_position(Position.parse(cause))
     return Origin(kind, role, session, int(epoch), int(seq), int(part), int(parts), cause)
 
 
-def _trace(headers: Any) -> str:
+def _check_position(at: Position) -> None:
+    if at.channel not in STATE_CHANNELS or not 0 <= at.number < 2**31 or not 0 <= at.offset < 2**63:
+        raise ValueError(f"no fact stands at {at}")
+
+
+def _span(record_id: str) -> str:
+    """The W3C span id of a record: what its id starts with, where that is one."""
+    span = record_id[:16]
+    return span if _SPAN.fullmatch(span) else derive_id(record_id)[:16]
+
+
+def _trace(headers: Any, id_: bytes, kind: str) -> str:
+    """The W3C trace id; what has none, or one that is none, starts a trace of its own."""
     if len(headers) > 3 and headers[3][0] == "traceparent":
-        return str(headers[3][1][3:35].decode())
-    match = _TRACEPARENT.fullmatch(dict(headers).get("traceparent", b""))
-    return match[1].decode() if match else ""
+        value = headers[3][1]
+        if kind == "fact" or kind == "claim":
+            return str(value[3:35].decode())
+    else:
+        value = dict(headers).get("traceparent")
+    match = _TRACEPARENT.fullmatch(value or b"")
+    return match[1].decode() if match else derive_trace(id_.decode())
 
 
 def schemas(types: Iterable[type[Record]]) -> dict[str, dict[str, Any]]:
