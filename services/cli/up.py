@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from services.cli.failure import Wrong
 from services.cli.option import Bus, Data, Json, read_settings
 
 if TYPE_CHECKING:
@@ -27,11 +28,18 @@ def up(
     """Run everything in this process. Prints the URL and the key; Ctrl-C ends it in order."""
     import logging
 
+    from bus.errors import LogLocked
     from services.cli.loop import run_async
     from services.cli.terminal import log_to_stderr
+    from services.gateway.presence import find_server
 
     log_to_stderr(logging.WARNING)
-    run_async(_serve(read_settings(bus, "", data, host=host, port=port), not no_node, as_json))
+    settings = read_settings(bus, "", data, host=host, port=port)
+    try:
+        run_async(_serve(settings, not no_node, as_json))
+    except LogLocked as error:
+        url = find_server(settings.data)
+        raise Wrong(str(error).replace("--server URL", f"--server {url}") if url else str(error)) from error
 
 
 async def _serve(settings: Settings, node: bool, as_json: bool) -> None:
