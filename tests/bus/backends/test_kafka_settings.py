@@ -43,5 +43,5 @@ def test_what_makes_no_sense_is_refused(given: dict[str, Any], reason: str) -> N
 
 
 def test_a_certificate_that_is_not_there_is_refused_by_name(tmp_path: Path) -> None:
-    with pytest.raises(Refused, match="TLS file.*absent.pem"):
+    with pytest.raises(Refused, match=r"TLS file.*absent\.pem"):
         KafkaSecurity(tls=True, ca_file=tmp_path / "absent.pem").options()
