@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from bus.deadline import Deadlines
-from bus.record import Envelope, Fact, Record, derive_id
+from bus.record import Envelope, Fact, Posted, Record, derive_id
 
 S = TypeVar("S")
 
@@ -89,4 +89,17 @@ class Role(Generic[S]):
     @property
     def inputs(self) -> tuple[str, ...]:
         """The channels it reads: its home and those of what it hears, sorted."""
-        return tuple(sorted({self.home, *(kind.channel for kind in self.hears)}))
+        return tuple(sorted({self.home, *map(self._channel, self.hears)}))
+
+    def heard_on(self, channel: str) -> frozenset[str]:
+        """Names under which it hears records on a channel: posts addressed to it as "post:NAME", never the facts behind
+        them."""
+        kinds = [kind for kind in self.hears if self._channel(kind) == channel]
+        return frozenset(f"post:{kind.__name__}" if self._is_addressee(kind) else kind.__name__ for kind in kinds)
+
+    def _channel(self, kind: type[Record]) -> str:
+        """Posts come to the home of their addressee, wherever the facts behind them stand."""
+        return self.home if self._is_addressee(kind) else kind.channel
+
+    def _is_addressee(self, kind: type[Record]) -> bool:
+        return issubclass(kind, Posted) and kind.addressee == self.name

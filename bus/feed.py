@@ -10,10 +10,9 @@ from typing import Any, NamedTuple, Protocol
 
 from bus.channel import Partition, Position
 from bus.codec import Codec, Peek
-from bus.errors import OffsetOutOfRange, Retryable, Undecodable, UnknownRecordType
+from bus.errors import Retryable, Undecodable, UnknownRecordType
 from bus.log import Log, Reader, Stored
 from bus.reader import Admission, Place
-from bus.record import Posted
 
 logger = logging.getLogger(__name__)
 
@@ -60,6 +59,7 @@ class PartitionFeed:
         self._subscriptions: dict[Listener, tuple[Subscription, int]] = {}
         self._hearers: dict[str, list[Listener]] = {}
         self._owners: dict[str, Listener] = {}
+        self._is_examined = False
 
     def add(self, subscription: Subscription, offset: int) -> None:
         """Listen to records from this offset on."""
@@ -79,6 +79,7 @@ class PartitionFeed:
                 self._hearers.setdefault(name, []).append(subscription.listener)
             if subscription.at_home:
                 self._owners[subscription.role] = subscription.listener
+        self._is_examined = any(subscription.quarantines for subscription, _ in self._subscriptions.values())
 
     def deliver(self, chunk: Sequence[Stored]) -> None:
         """Hand out a chunk, then let everybody send what was decided on it."""
@@ -94,8 +95,8 @@ class PartitionFeed:
                     continue
             if hearers := self._hearers.get(f"post:{peek.type}" if kind == "post" else peek.type):
                 self._hand_out(stored, peek, tuple(hearers))
-            elif kind in ("ask", "report") and peek.type not in self._codec.types:
-                self._set_aside(stored, UnknownRecordType(f"record type {peek.type!r} is not known here"))
+            elif self._is_examined and kind != "fact" and kind != "claim":
+                self._examine(stored, peek)
         for listener in tuple(self._subscriptions):
             listener.flush()
 
@@ -114,6 +115,13 @@ class PartitionFeed:
             if found is not None and stored.offset >= found[1]:
                 listener.hear(envelope)
 
+    def _examine(self, stored: Stored, peek: Peek) -> None:
+        """Nobody here hears it; whether anybody can decode it is still for the role that quarantines to say."""
+        try:
+            self._codec.decode(stored, peek, self.partition)
+        except (Undecodable, UnknownRecordType) as error:
+            self._set_aside(stored, error)
+
     def _set_aside(self, stored: Stored, error: Exception) -> None:
         at = Position(*self.partition, stored.offset)
         for subscription, offset in tuple(self._subscriptions.values()):
@@ -124,6 +132,11 @@ class PartitionFeed:
         """Stop everybody who listens here."""
         for listener in tuple(self._subscriptions):
             listener.halt(reason)
+
+    @property
+    def is_heard(self) -> bool:
+        """Whether anybody listens."""
+        return bool(self._subscriptions)
 
     @property
     def has_room(self) -> bool:
@@ -138,6 +151,7 @@ class Feeds:
         self._feeds: dict[Partition, PartitionFeed] = {}
         self._readers: dict[str, Reader] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._catching_up: set[PartitionFeed] = set()
         self._opening = asyncio.Lock()
         self.room = asyncio.Event()
 
@@ -146,15 +160,17 @@ class Feeds:
         repeat."""
         own = PartitionFeed(partition, self._codec, place)
         own.add(subscription, place.offset)
-        async with self._opening:
-            if partition not in self._feeds:
-                await self._open(own)
-                return
-        await self._catch_up(own)
-        if partition in self._feeds:
-            self._feeds[partition].add(subscription, own.admission.offset)
-        else:  # whoever listened has gone meanwhile
-            await self._open(own)
+        self._catching_up.add(own)
+        try:
+            while own.is_heard:
+                async with self._opening:
+                    if partition not in self._feeds:
+                        await self._open(own)
+                        return
+                if await self._catch_up(own, subscription):
+                    return
+        finally:
+            self._catching_up.discard(own)
 
     async def _open(self, feed: PartitionFeed) -> None:
         channel = feed.partition.channel
@@ -162,26 +178,32 @@ class Feeds:
             self._readers[channel] = await self._log.reader({})
         self._feeds[feed.partition] = feed
         self._readers[channel].seek({feed.partition: feed.admission.offset})
-        if channel not in self._tasks:
+        if channel not in self._tasks or self._tasks[channel].done():
             self._tasks[channel] = asyncio.create_task(self._follow(channel), name=f"feed {channel}")
 
-    async def _catch_up(self, own: PartitionFeed) -> None:
-        """Read on alone until the live feed, which goes on meanwhile, is met."""
+    async def _catch_up(self, own: PartitionFeed, subscription: Subscription) -> bool:
+        """Read on alone until the live feed, which goes on meanwhile, is met, and join it before it can move; False if
+        it has gone or nobody listens any more."""
         partition, reader = own.partition, None
         try:
-            while partition in self._feeds and own.admission.offset < self._feeds[partition].admission.offset:
+            while own.is_heard and (live := self._feeds.get(partition)) is not None:
+                if own.admission.offset >= live.admission.offset:
+                    live.add(subscription, own.admission.offset)
+                    return True
                 reader = reader or await self._log.reader({partition: own.admission.offset})
                 chunk = (await reader.read(records_max=CHUNK_RECORDS_MAX)).get(partition, ())
-                behind = self._feeds[partition].admission.offset if partition in self._feeds else own.admission.offset
-                own.deliver([stored for stored in chunk if stored.offset < behind])
+                own.deliver([stored for stored in chunk if stored.offset < live.admission.offset])
                 reader.seek({partition: own.admission.offset})
                 await self._wait_for_room([own])
+            return False
         finally:
             if reader is not None:
                 await reader.close()
 
     def detach(self, listener: Listener) -> None:
         """Hear no more, of any partition."""
+        for own in self._catching_up:
+            own.remove(listener)
         for partition, feed in list(self._feeds.items()):
             if not feed.remove(listener):
                 del self._feeds[partition]
@@ -199,23 +221,22 @@ class Feeds:
             await self._wait_for_room(mine)
             try:
                 chunks = await reader.read(records_max=CHUNK_RECORDS_MAX)
-            except OffsetOutOfRange as error:
-                self._halt(mine, str(error))
-                return
+                self._deliver(chunks)
             except Retryable as error:
                 logger.warning("channel %s cannot be read yet: %s", channel, error)
                 await asyncio.sleep(RETRY_S)
-                continue
-            self._deliver(chunks)
+            except Exception as error:  # whoever listens must not wait in silence for what never comes
+                logger.critical("channel %s cannot be read", channel, exc_info=error)
+                self._halt(channel, f"channel {channel} cannot be read: {type(error).__name__}: {error}")
+                return
 
     def _deliver(self, chunks: Mapping[Partition, Sequence[Stored]]) -> None:
         for partition, chunk in chunks.items():
             if feed := self._feeds.get(partition):
                 feed.deliver(chunk)
 
-    @staticmethod
-    def _halt(feeds: Iterable[PartitionFeed], reason: str) -> None:
-        for feed in feeds:
+    def _halt(self, channel: str, reason: str) -> None:
+        for feed in [feed for partition, feed in self._feeds.items() if partition.channel == channel]:
             feed.halt(reason)
 
     async def _wait_for_room(self, feeds: Sequence[PartitionFeed]) -> None:
@@ -231,11 +252,3 @@ class Feeds:
                 await task
         for reader in self._readers.values():
             await reader.close()
-
-
-def wanted_names(kinds: Iterable[type[Any]], role: str) -> frozenset[str]:
-    """Names under which a role hears these types: posts addressed to it as such, never the facts behind them."""
-    return frozenset(
-        f"post:{kind.__name__}" if issubclass(kind, Posted) and kind.addressee == role else kind.__name__
-        for kind in kinds
-    )

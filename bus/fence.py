@@ -22,11 +22,14 @@ class Fence(NamedTuple):
         if origin.kind == "claim":
             counts = origin.epoch == self.epoch + 1
             return (Fence(origin.session, origin.epoch) if counts else self), counts
-        if origin.session != self.session or origin.epoch != self.epoch or self.gap:
+        if origin.session != self.session or origin.epoch != self.epoch or self.gap or not self.epoch:
             return self, False
         if origin.seq != self.seq:
             return Fence(self.session, self.epoch, self.seq, gap=True), False
         return Fence(self.session, self.epoch, self.seq + 1), True
+
+
+NO_CLAIM = Fence()
 
 
 class Fences:
@@ -39,8 +42,10 @@ class Fences:
         """Whether a record counts. Asks and reports need no claim; posts are fenced by their addressee."""
         if origin.kind not in ("fact", "claim"):
             return True
-        fence, counts = self.by_role.get(origin.role, Fence()).read(origin)
-        self.by_role[origin.role] = fence
+        before = self.by_role.get(origin.role, NO_CLAIM)
+        fence, counts = before.read(origin)
+        if fence is not before:  # a role that nobody claimed is not remembered for what was said in its name
+            self.by_role[origin.role] = fence
         return counts
 
     def copy(self) -> "Fences":

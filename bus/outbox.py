@@ -117,8 +117,9 @@ class Outbox:
 
     @property
     def has_room(self) -> bool:
-        """Whether more may be decided now."""
-        return self._pending_records < PENDING_RECORDS_MAX
+        """Whether more may be decided now: not while what is pending had to be sent over and above what may be on its
+        way."""
+        return self._pending_records < PENDING_RECORDS_MAX and self._unacknowledged <= UNACKNOWLEDGED_BATCHES_MAX
 
     @property
     def is_settled(self) -> bool:

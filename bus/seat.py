@@ -13,7 +13,7 @@ from bus.channel import Partition, Position
 from bus.codec import Codec, Peek
 from bus.decider import Role
 from bus.errors import Fatal, Retryable, Undecodable
-from bus.feed import CHUNK_RECORDS_MAX, Feeds, Subscription, wanted_names
+from bus.feed import CHUNK_RECORDS_MAX, Feeds, Subscription
 from bus.ledger import Ledger
 from bus.log import Appender, Log, Stored
 from bus.reader import START, Admission, Place
@@ -65,6 +65,9 @@ class Seat:
                 logger.warning("%s cannot claim yet: %s", self.name, error)
             except Fatal as error:
                 self.halt(str(error))
+            except Exception as error:  # nobody waits for this task: what stops it must be said here
+                logger.critical("%s failed", self.name, exc_info=error)
+                self.halt(f"{type(error).__name__}: {error}")
             finally:
                 self.leave()
             await asyncio.sleep(backoff_ms / 1000 * self._ports.random.uniform(0.5, 1.5))
@@ -113,8 +116,8 @@ class Seat:
             fold.ledger,
             appender,
             self._ports,
-            lose=self._lose,
-            progressed=self._feeds.room.set,
+            lose=lambda reason: self._lose_claim(claim, reason),
+            progressed=self._progressed,
         )
 
     async def _listen(self, session: Session) -> None:
@@ -131,7 +134,7 @@ class Seat:
 
     def _subscription(self, partition: Partition) -> Subscription:
         at_home = partition == self.home
-        wanted = wanted_names((kind for kind in self.role.hears if kind.channel == partition.channel), self.role.name)
+        wanted = self.role.heard_on(partition.channel)
         return Subscription(
             listener=self,
             role=self.role.name,
@@ -152,6 +155,11 @@ class Seat:
 
     def _places(self) -> Mapping[str, Place]:
         return {channel: self._feeds.place(Partition(channel, self.home.number)) for channel in self.role.inputs}
+
+    def _lose_claim(self, claim: Origin, reason: str) -> None:
+        """A session of this seat cannot go on; one that was lost before may say so late."""
+        if self.session is not None and self.session.claim is claim:
+            self._lose(reason)
 
     def _lose(self, reason: str) -> None:
         self.leave()
@@ -222,7 +230,7 @@ class Seat:
         """A blob has come."""
         if session := self.session:
             self._guarded(session.resume)
-            self._set_timer()
+            self._guarded(self._set_timer)
 
     @property
     def has_room(self) -> bool:
@@ -246,7 +254,13 @@ class Seat:
         self._timer = None
         if session := self.session:
             self._guarded(session.wake)
-            self._set_timer()
+            self._guarded(self._set_timer)
+
+    def _progressed(self) -> None:
+        """Something was acknowledged: there may be room for inputs and deadlines that had to wait."""
+        self._feeds.room.set()
+        if self._timer is None:
+            self._guarded(self._set_timer)
 
 
 class HomeFold:

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from random import Random, SystemRandom
-from typing import Any
+from typing import Any, NamedTuple
 
 from bus.blob_cache import BlobCache
 from bus.channel import Partition, Position
@@ -54,6 +54,14 @@ class Ports:
     heard_records_max: int = HEARD_RECORDS_MAX
 
 
+class Garbled(NamedTuple):
+    """An input that cannot be decoded."""
+
+    at: Position
+    stored: Stored
+    error: Exception
+
+
 class Session:
     """Hears inputs in order, decides at once on the newest state, and acts (posts, acknowledgements) on what was read
     back."""
@@ -85,7 +93,8 @@ class Session:
             acknowledged=progressed,
             failed=lambda error: lose(f"an append failed: {error}"),
         )
-        self._waiting: dict[str, deque[Envelope]] = {}
+        self._waiting: dict[str, deque[Envelope | Garbled]] = {}
+        self._is_stalled = False  # a deadline waits for a blob
         # Own sequence number to wait for, sender, number.
         self._acknowledgements: deque[tuple[int, Peer, int]] = deque()
         self._recovered = dict(ledger.last)
@@ -117,16 +126,28 @@ class Session:
     def _settle_post(self, envelope: Envelope, at: Position) -> bool:
         """Posts count in the order of their numbers: the next is decided, lower ones were, higher ones are repeated
         later."""
-        home = Position.parse(envelope.origin.cause)
-        sender: Peer = (envelope.origin.role, home.number)
+        is_new = at.offset > self._recovered.get(at.channel, -1)
+        try:
+            sender = self._sender(envelope.origin)
+        except ValueError as error:
+            if is_new:
+                self._quarantine(envelope, error)
+            return True
         expected = self.ledger.received.get(sender, 0)
-        is_new = envelope.origin.seq == expected and at.offset > self._recovered.get(at.channel, -1)
+        is_new = is_new and envelope.origin.seq == expected
         if is_new and not self._decide(envelope):
             return False
         if envelope.origin.seq <= expected:
             self.ledger.receive(sender, envelope.origin.seq)
             self._acknowledgements.append((self._outbox.staged_seq, sender, self.ledger.received[sender]))
         return True
+
+    def _sender(self, origin: Origin) -> Peer:
+        """Whose post it is; ValueError if there is nobody like that to acknowledge it to."""
+        home = Position.parse(origin.cause)
+        if self.ports.homes.get(origin.role) != home.channel or not 0 <= home.number < self.ports.partitions:
+            raise ValueError(f"role {origin.role!r} has no home at {home}")
+        return origin.role, home.number
 
     def _note_acknowledged(self, record: PostAcknowledged) -> None:
         if record.sender == self.role.name:
@@ -161,19 +182,26 @@ class Session:
             raise error
         logger.error("%s quarantines %s", self.role.name, envelope.at, exc_info=error)
         what = f"{self.role.name} cannot decide this {type(envelope.record).__name__}"
-        reason = f"{what}: {type(error).__name__}: {error}"
-        self._say_quarantined(envelope.at, envelope.trace, reason[:2000])
+        self._say_quarantined(envelope.at, envelope.trace, f"{what}: {type(error).__name__}: {error}")
 
     def quarantine_undecodable(self, at: Position, stored: Stored, error: Exception) -> None:
-        """Set aside an input that nobody can decode; this role is the one that topology names for it."""
-        if at.offset <= self._recovered.get(at.channel, -1):
-            return
-        logger.error("%s quarantines %s: %s", self.role.name, at, error)
-        self._say_quarantined(at, derive_trace(str(at)), f"undecodable: {error}"[:2000], stored.value)
+        """Set aside an input that nobody can decode, in its turn; this role is the one that topology names for it."""
+        waiting = self._waiting.get(at.channel)
+        if waiting is not None:
+            waiting.append(Garbled(at, stored, error))
+        else:
+            self._set_aside(Garbled(at, stored, error))
+
+    def _set_aside(self, garbled: Garbled) -> None:
+        at, stored, error = garbled
+        if at.offset > self._recovered.get(at.channel, -1):
+            logger.error("%s quarantines %s: %s", self.role.name, at, error)
+            self._say_quarantined(at, derive_trace(str(at)), f"undecodable: {error}", stored.value)
 
     def _say_quarantined(self, at: Position, trace: str, reason: str, raw: bytes = b"") -> None:
         """The id derives from the position: two records under one id are two inputs."""
-        fact = InputQuarantined(input=str(at), reason=reason, size=len(raw), raw=raw[:4096])
+        text = reason[:2000].encode(errors="replace").decode()  # it may quote what no encoding can carry
+        fact = InputQuarantined(input=str(at), reason=text, size=len(raw), raw=raw[:4096])
         self._outbox.stage([fact], str(at), str(at), trace, self._now_ms(), self.state)
 
     def _now_ms(self) -> int:
@@ -182,19 +210,28 @@ class Session:
         return self.ledger.time_ms
 
     def resume(self) -> None:
-        """Go on with inputs whose blobs have come."""
+        """Go on with inputs and deadlines whose blobs have come."""
         for channel, waiting in list(self._waiting.items()):
-            while waiting and self._settle(waiting[0]):
+            while waiting and self._settle_waiting(waiting[0]):
                 waiting.popleft()
             if not waiting:
                 del self._waiting[channel]
-        self.flush()
+        self._is_stalled = False
+        self.wake()
+
+    def _settle_waiting(self, item: Envelope | Garbled) -> bool:
+        if isinstance(item, Garbled):
+            self._set_aside(item)
+            return True
+        return self._settle(item)
 
     # Deadlines.
 
     def next_deadline_ms(self) -> int | None:
-        """When to call `wake`, in Unix milliseconds."""
-        first = self.role.deadlines(self.state).first() if self.live else None
+        """When to call `wake`, in Unix milliseconds; None also while that would not help."""
+        if not self.live or self._is_stalled or not self._outbox.has_room:
+            return None
+        first = self.role.deadlines(self.state).first()
         return first[0] if first else None
 
     def wake(self) -> None:
@@ -206,7 +243,9 @@ class Session:
             record: Any = DeadlineReached(name, at_ms)
             cause_id = f"{name}@{at_ms}"
             before = self.state
-            self._decide(Envelope(record, cause_id, Origin("deadline"), None, at_ms, derive_trace(name)))
+            if not self._decide(Envelope(record, cause_id, Origin("deadline"), None, at_ms, derive_trace(name))):
+                self._is_stalled = True
+                break
             if self.state is before:
                 raise AssertionError(f"{self.role.name} neither moved nor cleared its deadline {name}")
         self.flush()

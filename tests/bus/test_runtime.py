@@ -129,11 +129,13 @@ async def test_an_orderly_hand_over_notes_how_far_it_heard(log: Log) -> None:
 async def test_deadlines_wake_the_decider_once(log: Log) -> None:
     async with running(log):
         publisher = Publisher(log, CODEC, SystemClock())
-        await publisher.publish(DepositRequested(workspace_id="w", amount=50), record_id="ask")
-        reminded = await facts(log, "task", Reminded, 1)
+        await publisher.publish(DepositRequested(workspace_id="w", amount=1, remind_ms=50), record_id="ask")
+        reminded = await facts(log, "task", Reminded, 2)
         deposited = await facts(log, "task", Deposited, 1)
         assert reminded[0].time_ms >= deposited[0].time_ms + 50
-        assert reminded[0].origin.cause.startswith("deadline:ask@")
+        assert reminded[1].time_ms >= reminded[0].time_ms + 50
+        assert [e.record.round for e in reminded] == [1, 2]
+        assert all(e.origin.cause.startswith("deadline:ask@") for e in reminded)
         await publisher.close()
 
 

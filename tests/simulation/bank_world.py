@@ -5,154 +5,190 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections.abc import AsyncIterator
-from typing import Any
 
-from bus.assignment import Assignment
 from bus.channel import Partition
-from bus.codec import Codec
-from bus.decider import Role
-from bus.errors import BlobMissing, Retryable
-from bus.log import Raw
+from bus.errors import Retryable
 from bus.publisher import Publisher
-from bus.runtime import Runtime
-from tests.bus.bank import CLERK, HOMES, LANGUAGE, SAFE, TELLER, DepositRequested
-from tests.simulation.log import CALM, STORM, SimulatedLog, Storage
-from tests.simulation.loop import VirtualClock, VirtualLoop
+from bus.record import Record
+from tests.bus.bank import UNLUCKY, CoinDropped, DepositRequested
+from tests.simulation.bank_check import Asked, problems
+from tests.simulation.bank_lines import Book
+from tests.simulation.bank_poison import TO_CLERK, TO_SAFE, TO_TELLER, UNHEARD
+from tests.simulation.bank_process import CODEC, SERVICES, Process, SimulatedBlobs
+from tests.simulation.bank_replay import Replay
+from tests.simulation.log import SimulatedLog
+from tests.simulation.loop import VirtualClock, elapse
+from tests.simulation.storage import Storage
+from tests.simulation.weather import CALM, CLIENTS, STORM
 
 PARTITIONS = 2
-HOSTS = (("bank", (TELLER, CLERK)), ("vault", (SAFE,)))
-CODEC = Codec(LANGUAGE)
+QUIET_S = 16.0
+"""This long without a new record is quiet."""
 
-
-class NoBlobs:
-    async def get(self, digest: str) -> bytes:
-        raise BlobMissing(digest)
-
-
-class MovableAssignment(Assignment):
-    """What a rebalance decides, as the world says."""
-
-    def __init__(self) -> None:
-        self._changes: asyncio.Queue[frozenset[int]] = asyncio.Queue()
-
-    def set(self, numbers: frozenset[int]) -> None:
-        self._changes.put_nowait(numbers)
-
-    async def watch(self) -> AsyncIterator[frozenset[int]]:
-        while True:
-            yield await self._changes.get()
-
-    async def close(self) -> None:
-        pass
-
-
-class Process:
-    """One process that hosts the roles of one service."""
-
-    def __init__(self, world: BankWorld, roles: tuple[Role[Any], ...]) -> None:
-        self.log = SimulatedLog(world.storage, world.rng, world.weather)
-        self.assignment = MovableAssignment()
-        self.runtime = Runtime(
-            log=self.log, codec=CODEC, blobs=NoBlobs(), clock=world.clock, roles=roles, homes=HOMES, random=world.rng
-        )
-        self.task = asyncio.create_task(self.runtime.run(self.assignment))
-
-    async def crash(self) -> None:
-        """Gone at once: nothing more is said or heard; what was on its way may still land."""
-        self.log.dead = True
-        await self.runtime.abandon()
-        self.task.cancel()
-        await asyncio.gather(self.task, return_exceptions=True)
+SETTLE_S_MAX = 900.0
+"""A world that is not quiet by then never will be."""
 
 
 class BankWorld:
     """A world of one seed. `run` goes through a storm, then through calm weather until nothing happens any more."""
 
-    def __init__(self, seed: int, loop: VirtualLoop) -> None:
+    def __init__(self, seed: int) -> None:
         self.seed, self.rng = seed, random.Random(seed)
         self.weather = STORM
-        self.storage, self.clock = Storage(PARTITIONS), VirtualClock(loop)
-        self.asked: list[tuple[str, str, int]] = []  # id, workspace, amount
+        self.storage = Storage(PARTITIONS, self._landed)
+        self.book = Book(self.storage.records)
+        self.replay = Replay(self.book)
+        self.asked = Asked()
         self.processes: dict[str, list[Process]] = {}
         self.crashes = self.pauses = self.moves = 0
+        self.wrong: list[str] = []
+        self._comparing = False
 
     async def run(self) -> None:
-        for service, roles in HOSTS:
-            self.processes[service] = [Process(self, roles) for _ in range(2)]
+        """The whole story; what is wrong stands in `wrong`."""
+        self.blobs = SimulatedBlobs(self.rng)
+        for service in SERVICES:
+            self.processes[service] = [self._start(service) for _ in range(self.rng.choice((2, 2, 3)))]
             self._rebalance(service)
         asking = asyncio.create_task(self._ask())
         for _ in range(self.rng.randint(3, 8)):
-            await asyncio.sleep(self.rng.uniform(0.05, 1.5))
+            await elapse(self.rng.uniform(0.05, 1.5))
             await self._trouble()
         await asking
         await self._calm()
+        self._compare()
+        self.wrong += problems(self.book, self.asked)
+
+    def _start(self, service: str) -> Process:
+        skew_ms = self.rng.choice((0, 0, -3000, 2000))
+        clock = VirtualClock(asyncio.get_running_loop(), skew_ms)
+        return Process(service, self.storage, self.rng, self.weather, clock, self.blobs)
+
+    # Asking.
 
     async def _ask(self) -> None:
-        publisher = Publisher(SimulatedLog(self.storage, self.rng, self.weather), CODEC, self.clock)
+        clock = VirtualClock(asyncio.get_running_loop())
+        publisher = Publisher(SimulatedLog(self.storage, self.rng, CLIENTS), CODEC, clock)
         for n in range(self.rng.randint(10, 40)):
-            await asyncio.sleep(self.rng.uniform(0, 0.1))
-            workspace, amount = f"w{self.rng.randrange(4)}", self.rng.choice((1, 2, 3, 50, 13))
-            self.asked.append((f"ask-{n}", workspace, amount))
+            await elapse(self.rng.uniform(0, 0.1))
+            if self.rng.random() < 0.2:
+                await self._publish(publisher, CoinDropped(workspace_id=self._workspace()), f"coin-{n}")
+                continue
+            ask = self._deposit(f"ask-{n}")
             for _ in range(self.rng.choice((1, 1, 1, 2))):
-                await self._publish(publisher, DepositRequested(workspace_id=workspace, amount=amount), f"ask-{n}")
-            if self.rng.random() < 0.1:
-                self.storage.land(Partition("task", self.rng.randrange(PARTITIONS)), [_poison(self.rng)])
+                await self._publish(publisher, ask, f"ask-{n}")
+            if self.rng.random() < 0.15:
+                self._poison()
 
-    async def _publish(self, publisher: Publisher, record: DepositRequested, record_id: str) -> None:
+    def _workspace(self) -> str:
+        return f"w{self.rng.randrange(4)}"
+
+    def _deposit(self, ask_id: str) -> DepositRequested:
+        rng = self.rng
+        digest = f"blob-{ask_id}" if rng.random() < 0.1 else ""
+        if digest and rng.random() < 0.2:
+            self.asked.missing.add(ask_id)
+        elif digest:
+            self.blobs.expect(digest, rng.uniform(0, 3))
+        ask = DepositRequested(
+            workspace_id=self._workspace(),
+            amount=rng.choice((1, 2, 3, UNLUCKY)) if not digest else 4,
+            accounts=rng.choice((1, 1, 2, 3)),
+            remind_ms=rng.choice((0, 0, 50, 500, 4000)),
+            digest=digest,
+        )
+        self.asked.deposits[ask_id] = ask
+        return ask
+
+    async def _publish(self, publisher: Publisher, record: Record, record_id: str) -> None:
         """As a client does it: repeat until it is acknowledged."""
         while True:
             with contextlib.suppress(Retryable):
                 await publisher.publish(record, record_id=record_id)
                 return
 
+    def _poison(self) -> None:
+        """Somebody writes what nobody should."""
+        channel, kinds = self.rng.choice((("task", TO_TELLER), ("event", TO_CLERK), ("event", TO_SAFE), ("", UNHEARD)))
+        partition = Partition(channel or self.rng.choice(("task", "event")), self.rng.randrange(PARTITIONS))
+        offset = self.storage.land(partition, [self.rng.choice(kinds)(self.rng)])
+        if channel:
+            self.asked.poison.add(f"{partition}/{offset}")
+
+    # Trouble.
+
     async def _trouble(self) -> None:
-        service, roles = self.rng.choice(HOSTS)
+        service = self.rng.choice(sorted(SERVICES))
         processes = self.processes[service]
         process = self.rng.choice(processes)
-        match self.rng.choice(("crash", "crash", "pause", "move")):
+        match self.rng.choice(("crash", "crash", "pause", "move", "give back", "all at once")):
             case "crash":
                 self.crashes += 1
                 await process.crash()
-                processes[processes.index(process)] = Process(self, roles)
+                processes[processes.index(process)] = self._start(service)
             case "pause":
                 self.pauses += 1
                 process.log.pause()
                 asyncio.get_running_loop().call_later(self.rng.uniform(0.5, 5), process.log.resume)
-            case "move":
-                self.moves += 1
+            case "give back":
+                await self._give_back(service)
+                return
+            case "all at once":
+                for each in processes:
+                    each.assignment.set(frozenset(range(PARTITIONS)))
+                await elapse(self.rng.uniform(0.01, 1))
+        self.moves += 1
         self._rebalance(service)
 
     def _rebalance(self, service: str) -> None:
         """Give each partition to one process; a paused one does not hear that it has lost its own."""
         owners = [self.rng.choice(self.processes[service]) for _ in range(PARTITIONS)]
         for process in self.processes[service]:
-            process.assignment.set(frozenset(n for n, owner in enumerate(owners) if owner is process))
+            process.owned = frozenset(n for n, owner in enumerate(owners) if owner is process)
+            process.assignment.set(process.owned)
+
+    async def _give_back(self, service: str) -> None:
+        """A rebalance in which everybody loses everything and gets the same back."""
+        for process in self.processes[service]:
+            process.assignment.set(frozenset())
+        await elapse(self.rng.choice((0.0, self.rng.uniform(0, 0.3))))
+        for process in self.processes[service]:
+            process.assignment.set(process.owned)
+
+    # The end.
 
     async def _calm(self) -> None:
         """The faults stop: one process of each service is left and owns everything, until the log is quiet."""
         self.weather = CALM
-        await asyncio.sleep(6)
-        for service, processes in self.processes.items():
+        await elapse(6)
+        for processes in self.processes.values():
             for process in processes:
                 process.log.weather = CALM
-            await processes[0].crash()
-            processes[1].assignment.set(frozenset(range(PARTITIONS)))
-            self.processes[service] = processes[1:]
+            for process in processes[:-1]:
+                await process.crash()
+            del processes[:-1]
+            processes[0].assignment.set(frozenset(range(PARTITIONS)))
+        await self._quiet()
+        self.wrong += [failure for (process,) in self.processes.values() if (failure := process.failure())]
+
+    async def _quiet(self) -> None:
+        end = asyncio.get_running_loop().time() + SETTLE_S_MAX
         length = -1
-        while length != (length := sum(map(len, self.storage.records.values()))):
-            await asyncio.sleep(30)  # noqa: ASYNC110 — virtual time; what is waited for is that nothing comes
-        halted = {name: why for (p,) in self.processes.values() for name, why in p.runtime.halted.items()}
-        assert not halted, halted
+        while length != len(self.storage):
+            length = len(self.storage)
+            await elapse(QUIET_S)
+            if asyncio.get_running_loop().time() > end:
+                self.wrong.append(f"quiet: records are still written {SETTLE_S_MAX:g} s after the last fault")
+                return
 
+    def _landed(self) -> None:
+        """Compare soon after each batch, when some of it has been read back and some has not."""
+        if not self._comparing:
+            self._comparing = True
+            asyncio.get_running_loop().call_later(self.rng.uniform(0.001, 0.01), self._compare)
 
-def _poison(rng: random.Random) -> Raw:
-    headers = (("ce_type", b"DepositRequested"), ("ce_id", b"poison"), ("clawx", b"ask||||" + b"|" * 3))
-    good = (("ce_type", b"DepositRequested"), ("ce_id", b"poison"), ("clawx", b"ask|||0|0|0|1|"))
-    return rng.choice(
-        (
-            Raw(b"w0", rng.randbytes(20), headers, 0),
-            Raw(b"w0", rng.randbytes(20), good, 0),
-            Raw(b"\xff", b"", (), 0),
-        )
-    )
+    def _compare(self) -> None:
+        self._comparing = False
+        self.replay.read_on()
+        runtimes = (process.runtime for processes in self.processes.values() for process in processes)
+        self.wrong += self.replay.differences(runtimes)
