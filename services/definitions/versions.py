@@ -23,9 +23,13 @@ class Conflict:
     reason: str
 
 
-def write_version(content: Content, newest: int) -> Artifact | Conflict:
-    """The next version of a name whose newest version is `newest` (0 for none), or why it is not to be."""
-    if content.base_version == newest:
+def write_version(content: Content, newest: int, base: int | None = None) -> Artifact | Conflict:
+    """The next version of a name whose newest version is `newest` (0 for none), or why it is not to be.
+
+    The base is what the content says, unless whoever decides knows better.
+    """
+    base_version = content.base_version if base is None else base
+    if base_version == newest:
         return Artifact(
             name=content.name,
             version=newest + 1,
@@ -37,9 +41,9 @@ def write_version(content: Content, newest: int) -> Artifact | Conflict:
         )
     return Conflict(
         name=content.name,
-        base_version=content.base_version,
+        base_version=base_version,
         newest=newest,
-        reason=f"`{content.name}` was written from {_seen(content.base_version)}, but {_standing(newest)}",
+        reason=f"`{content.name}` was written from {_seen(base_version)}, but {_standing(newest)}",
     )
 
 

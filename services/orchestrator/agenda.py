@@ -5,13 +5,12 @@ from __future__ import annotations
 from services.orchestrator.beginning import begin, resume, trigger
 from services.orchestrator.ending import cancel, pass_over, say_passed
 from services.orchestrator.run import CANCELLED, WAITING
-from services.orchestrator.turn import Turn
-from services.records.token import Due
+from services.orchestrator.turn import Entry, Turn
 
 NEEDLESS = "another stage made it needless"
 
 
-def say(turn: Turn, due: Due) -> None:
+def say(turn: Turn, due: Entry) -> None:
     """Say what the token game concluded at once; what leads to further conclusions waits until that is said."""
     execution = turn.execution(due.stage, due.execution)
     if execution is not None and execution.status == CANCELLED:
@@ -37,7 +36,7 @@ def say(turn: Turn, due: Due) -> None:
             raise ValueError(f"nothing is known of {due.what!r}, which is due for {due.stage}")
 
 
-def _pass(turn: Turn, due: Due) -> None:
+def _pass(turn: Turn, due: Entry) -> None:
     execution = turn.execution(due.stage, due.execution)
     if execution is not None and execution.status == WAITING:
         pass_over(turn, execution, f"`{due.detail}` was triggered first")

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 from services.definitions.branch import Branch
 from services.orchestrator.outputs import Clash, Written, write_outputs
 from services.orchestrator.retry import retry_at
-from services.orchestrator.run import WORKING, Execution, task_id_of
-from services.orchestrator.turn import Turn
+from services.orchestrator.run import WORKING, Execution, Run, artifact_of, task_id_of
+from services.orchestrator.turn import Entry, Turn
 from services.orchestrator.ways import NoWay, Scope, ways_on, ways_out
 from services.records.content import RESULT_BYTES_MAX, Artifact, Content, Read, Usage
 from services.records.task import (
@@ -22,7 +23,7 @@ from services.records.task import (
     StageCompleted,
     StageEnded,
 )
-from services.records.token import Due, Moves
+from services.records.token import Moves
 
 REASON_CHARS_MAX = 2_000
 """Longest reason that is repeated from a account."""
@@ -39,7 +40,7 @@ class Account(NamedTuple):
     started_at_ms: int = 0
     usage: Usage | None = None
     ask_id: str = ""
-    also: tuple[Due, ...] = ()
+    also: tuple[Entry, ...] = ()
 
 
 NO_ACCOUNT = Account()
@@ -80,7 +81,8 @@ def _complete(turn: Turn, execution: Execution, result: str, value: Any, written
     taken = [branch.index for branch in ways]
     play = turn.play()
     play.end(number, execution.number, taken)
-    play.cancel(turn.number(other) for other in turn.stage(name).cancel)
+    if others := turn.stage(name).cancel:
+        play.cancel(turn.number(other) for other in others)
 
     def fact(moves: Moves) -> StageCompleted:
         return StageCompleted(
@@ -102,9 +104,7 @@ def _complete(turn: Turn, execution: Execution, result: str, value: Any, written
             usage=account.usage,
         )
 
-    turn.conclude(
-        play, fact, [*_losers(turn, execution), *_awaiting(turn, name), *_next_in_line(turn, execution), *account.also]
-    )
+    turn.conclude(play, fact, [*_follows(turn, execution, completed=True), *account.also])
 
 
 def fail_attempt(turn: Turn, execution: Execution, code: str, reason: str, account: Account = NO_ACCOUNT) -> None:
@@ -162,7 +162,7 @@ def fail(
         lambda moves: _ended(
             turn, execution, status, code, reason, account=account, artifacts=artifacts, taken=taken, moves=moves
         ),
-        [*_losers(turn, execution), *_next_in_line(turn, execution), *account.also],
+        [*_follows(turn, execution, completed=False), *account.also],
     )
 
 
@@ -178,18 +178,22 @@ def cancel(turn: Turn, execution: Execution, reason: str) -> None:
     run = turn.run
     turn.add(_ended(turn, execution, "cancelled", "cancelled", reason))
     if execution.attempt_id:
-        turn.add(
-            CancelRequested(
-                workspace_id=run.workspace_id,
-                run_id=run.run_id,
-                task_id=execution.task_id,
-                attempt_id=execution.attempt_id,
-                reason=reason,
-            )
-        )
-    if turn.is_live:
-        for due in _next_in_line(turn, execution):
-            turn.later(lambda due=due: turn.say(due))  # type: ignore[misc]
+        turn.add(cancelling(run, execution, reason))
+    mutex = turn.stage(execution.stage).mutex
+    if mutex is not None and turn.is_live:
+        for entry in _next_in_line(turn, execution, mutex):
+            turn.later(partial(turn.say, entry))
+
+
+def cancelling(run: Run, execution: Execution, reason: str) -> CancelRequested:
+    """What tells the roster that an attempt is no longer wanted."""
+    return CancelRequested(
+        workspace_id=run.workspace_id,
+        run_id=run.run_id,
+        task_id=execution.task_id,
+        attempt_id=execution.attempt_id,
+        reason=reason,
+    )
 
 
 def say_passed(turn: Turn, name: str, number: int, status: str, reason: str) -> None:
@@ -278,17 +282,9 @@ def _say_clash(turn: Turn, execution: Execution, clash: Clash) -> None:
             workspace_id=run.workspace_id,
             run_id=run.run_id,
             name=content.name,
-            base_version=content.base_version,
+            base_version=clash.base_version,
             kept=clash.newest,
-            rejected=Artifact(
-                name=content.name,
-                version=0,
-                digest=content.digest,
-                size=content.size,
-                media_type=content.media_type,
-                inline=content.inline,
-                base_version=content.base_version,
-            ),
+            rejected=artifact_of(content, 0, clash.base_version),
             stage=execution.stage,
             execution=execution.number,
         )
@@ -298,30 +294,38 @@ def _say_clash(turn: Turn, execution: Execution, clash: Clash) -> None:
 # What else follows from an end.
 
 
-def _losers(turn: Turn, execution: Execution) -> list[Due]:
-    """The other waits of a choice, once one has been triggered."""
-    choice = turn.stage(execution.stage).choice
-    if choice is None:
-        return []
-    others = [e for name in turn.definition.choices.get(choice, ()) for e in turn.run.executions_of(name)]
-    others = sorted((e for e in others if e.task_id != execution.task_id), key=lambda each: each.order)
-    return [Due(stage=e.stage, execution=e.number, what="pass", detail=execution.stage) for e in others]
+def _follows(turn: Turn, execution: Execution, *, completed: bool) -> list[Entry]:
+    """The other waits of its choice are skipped, waits for it go on, and the next in line gets its mutex."""
+    stage, definition = turn.stage(execution.stage), turn.definition
+    follows: list[Entry] = []
+    if stage.choice is not None:
+        follows += _losers(turn, execution, stage.choice)
+    if completed and stage.id in definition.awaited:
+        follows += _awaiting(turn, stage.id)
+    if stage.mutex is not None:
+        follows += _next_in_line(turn, execution, stage.mutex)
+    return follows
 
 
-def _awaiting(turn: Turn, name: str) -> list[Due]:
-    """The waits for the completion of a stage."""
-    waits = [e for waiter in turn.definition.awaited.get(name, ()) for e in turn.run.executions_of(waiter)]
-    result = json.dumps({"stage": name})
-    waits = sorted((e for e in waits if e.waits_for == f"stage:{name}"), key=lambda each: each.order)
-    return [Due(stage=e.stage, execution=e.number, what="trigger", detail=result) for e in waits]
+def _losers(turn: Turn, execution: Execution, choice: str) -> list[Entry]:
+    others = _under_way(turn, turn.definition.choices.get(choice, ()))
+    return [Entry(e.stage, e.number, "pass", execution.stage) for e in others if e.task_id != execution.task_id]
 
 
-def _next_in_line(turn: Turn, execution: Execution) -> list[Due]:
-    """Who gets the mutex that an ended execution held."""
-    mutex = turn.stage(execution.stage).mutex
+def _awaiting(turn: Turn, name: str) -> list[Entry]:
+    result, waits_for = json.dumps({"stage": name}), f"stage:{name}"
+    waits = _under_way(turn, turn.definition.awaited[name])
+    return [Entry(e.stage, e.number, "trigger", result) for e in waits if e.waits_for == waits_for]
+
+
+def _next_in_line(turn: Turn, execution: Execution, mutex: str) -> list[Entry]:
     waits_for = f"mutex:{mutex}"
-    if mutex is None or execution.waits_for == waits_for:
+    if execution.waits_for == waits_for:
         return []
-    waiting = [e for name in turn.definition.mutexes[mutex] for e in turn.run.executions_of(name)]
-    waiting = sorted((e for e in waiting if e.waits_for == waits_for), key=lambda each: each.order)
-    return [Due(stage=e.stage, execution=e.number, what="resume") for e in waiting[:1]]
+    waiting = _under_way(turn, turn.definition.mutexes[mutex])
+    return [Entry(e.stage, e.number, "resume") for e in waiting if e.waits_for == waits_for][:1]
+
+
+def _under_way(turn: Turn, stages: Iterable[str]) -> list[Execution]:
+    found = [execution for name in stages for execution in turn.run.executions_of(name)]
+    return sorted(found, key=lambda execution: execution.order)

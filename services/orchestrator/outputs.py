@@ -15,6 +15,7 @@ class Clash(NamedTuple):
     """Two wrote from one base: the content that came second, and the policy that says what follows."""
 
     content: Content
+    base_version: int
     newest: int
     policy: str
     reason: str
@@ -35,22 +36,26 @@ def write_outputs(
 
     A name that the stage does not declare has no base, and never clashes.
     """
-    policies = {output.name: output.policy for output in stage.output}
     newest: dict[str, int] = {}
     artifacts: list[Artifact] = []
     clashes: list[Clash] = []
     for content in contents:
         if fault := find_fault(content):
             return Written((), (), fault)
-        now = newest.get(content.name, run.newest(content.name))
-        base = execution.bases.get(content.name, now) if content.name not in newest else now
-        found = write_version(content.model_copy(update={"base_version": base}), now)
+        written_before = newest.get(content.name)
+        now = run.newest(content.name) if written_before is None else written_before
+        base = execution.bases.get(content.name, now) if written_before is None else now
+        found = write_version(content, now, base)
         if isinstance(found, Conflict):
-            policy = policies.get(content.name) or workflow.on_conflict
-            clashes.append(Clash(content.model_copy(update={"base_version": base}), now, policy, found.reason))
-            if policy != "keep_both":
+            clashes.append(Clash(content, base, now, _policy_for(content.name, workflow, stage), found.reason))
+            if clashes[-1].policy != "keep_both":
                 continue
-            found = artifact_of(content.model_copy(update={"base_version": base}), now + 1)
+            found = artifact_of(content, now + 1, base)
         newest[content.name] = found.version
         artifacts.append(found)
     return Written(tuple(artifacts), tuple(clashes))
+
+
+def _policy_for(name: str, workflow: Workflow, stage: Stage) -> str:
+    declared = next((output.policy for output in stage.output if output.name == name), None)
+    return declared or workflow.on_conflict

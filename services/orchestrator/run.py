@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 from immutables import Map
@@ -10,11 +10,14 @@ from immutables import Map
 from bus.deadline import Deadlines
 from bus.record import derive_id
 from bus.seen import Seen
-from services.orchestrator.tokens import Game
+from services.orchestrator.game import Game
 from services.records.content import Artifact, Content
 from services.records.token import Due
 
 DUE, WAITING, WORKING, RETRYING, CANCELLED = "due", "waiting", "working", "retrying", "cancelled"
+
+IDS_MAX = 16_384
+"""Ids that are kept at hand, since each is wanted several times."""
 
 
 class Execution(NamedTuple):
@@ -61,8 +64,7 @@ class Run(NamedTuple):
         return [self.open[task] for task in tasks if task in self.open]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Runs:
+class Runs(NamedTuple):
     """All live runs of a partition."""
 
     live: Map[str, Run] = Map()
@@ -70,18 +72,20 @@ class Runs:
     deadlines: Deadlines = Deadlines()
 
 
+@lru_cache(maxsize=IDS_MAX)
 def task_id_of(run_id: str, stage: str, execution: int) -> str:
     """The id of the task that an execution of a stage is."""
     return derive_id("task", run_id, stage, execution)
 
 
+@lru_cache(maxsize=IDS_MAX)
 def attempt_id_of(task_id: str, attempt: int) -> str:
     """The id of one attempt at a task."""
     return derive_id("attempt", task_id, attempt)
 
 
-def artifact_of(content: Content, version: int) -> Artifact:
-    """The version of a name that a content becomes; its base is what it says."""
+def artifact_of(content: Content, version: int, base_version: int) -> Artifact:
+    """The version of a name that a content becomes."""
     return Artifact(
         name=content.name,
         version=version,
@@ -89,5 +93,5 @@ def artifact_of(content: Content, version: int) -> Artifact:
         size=content.size,
         media_type=content.media_type,
         inline=content.inline,
-        base_version=content.base_version,
+        base_version=base_version,
     )

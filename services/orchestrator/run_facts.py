@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any
 
 from immutables import Map
 
 from bus.errors import UnknownRecordType
 from bus.record import Fact
+from services.orchestrator.game import applied, attempted, begun, ended
 from services.orchestrator.run import (
     CANCELLED,
     DUE,
@@ -22,7 +22,6 @@ from services.orchestrator.run import (
     task_id_of,
 )
 from services.orchestrator.run_deadlines import GO_ON, RETRY, RUN, WAIT, name_of, set_if
-from services.orchestrator.tokens import applied, begun, ended
 from services.records import task
 from services.records.content import Artifact
 from services.records.token import Due, Moves
@@ -45,8 +44,7 @@ def _started(state: Runs, fact: task.RunStarted, time_ms: int) -> Runs:
         artifacts=Map({artifact.name: artifact for artifact in fact.inputs}),
     )
     at_ms = time_ms + fact.timeout_ms if fact.timeout_ms else 0
-    timed = replace(
-        state,
+    timed = state._replace(
         seen=state.seen.add(fact.run_id, time_ms),
         deadlines=set_if(state.deadlines, name_of(RUN, fact.run_id), at_ms),
     )
@@ -54,31 +52,39 @@ def _started(state: Runs, fact: task.RunStarted, time_ms: int) -> Runs:
 
 
 def _refused(state: Runs, fact: task.RunRefused, time_ms: int) -> Runs:
-    return replace(state, seen=state.seen.add(fact.run_id, time_ms))
+    return state._replace(seen=state.seen.add(fact.run_id, time_ms))
 
 
 def _ask_refused(state: Runs, fact: task.AskRefused, time_ms: int) -> Runs:
-    return replace(state, seen=state.seen.add(fact.ask_id, time_ms))
+    return state._replace(seen=state.seen.add(fact.ask_id, time_ms))
 
 
 def _result_refused(state: Runs, fact: task.ResultRefused, time_ms: int) -> Runs:
-    return replace(state, seen=state.seen.add(fact.attempt_id, time_ms))
+    return state._replace(seen=state.seen.add(fact.attempt_id, time_ms))
 
 
 def _requested(state: Runs, fact: task.TaskRequested, time_ms: int) -> Runs:
-    work = fact.work
-    run = _begun(state.live[work.run_id], work.stage, work.execution, fact.task_id, time_ms)
-    execution = run.open[fact.task_id]._replace(
+    work, task_id = fact.work, fact.task_id
+    run = _said(state.live[work.run_id], work.stage, work.execution)
+    before = run.open.get(task_id)
+    execution = Execution(
+        stage=work.stage,
+        number=work.execution,
+        task_id=task_id,
+        order=before.order if before else run.order + 1,
         status=WORKING,
-        waits_for="",
         attempt=fact.attempt,
         attempt_id=fact.attempt_id,
         bases=Map({name: run.newest(name) for name in work.outputs}),
+        began_ms=before.began_ms if before else time_ms,
+        due=before.due if before else 0,
     )
-    stage = run.game.stages[work.stage]
-    stages = run.game.stages.set(work.stage, stage._replace(attempts=stage.attempts + 1))
-    run = run._replace(game=run.game._replace(stages=stages), open=run.open.set(fact.task_id, execution))
-    return _kept(_untimed(state, run, fact.task_id), run, time_ms)
+    run = run._replace(
+        game=attempted(run.game, work.stage) if before else begun(run.game, work.stage, work.execution, time_ms, 1),
+        open=run.open.set(task_id, execution),
+        order=max(run.order, execution.order),
+    )
+    return _kept(_untimed(state, run, task_id), run, time_ms)
 
 
 def _waiting(state: Runs, fact: task.StageStarted, time_ms: int) -> Runs:
@@ -86,7 +92,7 @@ def _waiting(state: Runs, fact: task.StageStarted, time_ms: int) -> Runs:
     execution = run.open[fact.task_id]._replace(status=WAITING, waits_for=fact.waits_for)
     run = run._replace(open=run.open.set(fact.task_id, execution))
     name = name_of(WAIT, fact.run_id, fact.task_id)
-    timed = replace(state, deadlines=set_if(state.deadlines, name, fact.until_ms))
+    timed = state._replace(deadlines=set_if(state.deadlines, name, fact.until_ms))
     return _kept(timed, run, time_ms)
 
 
@@ -98,7 +104,7 @@ def _attempt_failed(state: Runs, fact: task.AttemptFailed, time_ms: int) -> Runs
     run = state.live[fact.run_id]
     execution = run.open[fact.task_id]._replace(status=RETRYING, attempt_id="")
     name = name_of(RETRY, fact.run_id, fact.task_id)
-    timed = replace(state, deadlines=set_if(state.deadlines, name, fact.retry_at_ms))
+    timed = state._replace(deadlines=set_if(state.deadlines, name, fact.retry_at_ms))
     return _kept(timed, run._replace(open=run.open.set(fact.task_id, execution)), time_ms)
 
 
@@ -108,14 +114,17 @@ def _cancel_requested(state: Runs, fact: task.CancelRequested, time_ms: int) -> 
 
 def _ended(state: Runs, fact: task.StageCompleted | task.StageEnded, time_ms: int) -> Runs:
     if isinstance(fact, task.StageCompleted) and fact.ask_id:
-        state = replace(state, seen=state.seen.add(fact.ask_id, time_ms))
+        state = state._replace(seen=state.seen.add(fact.ask_id, time_ms))
     run = _over(state.live[fact.run_id], fact.stage, fact.execution, fact.task_id)
     completed = isinstance(fact, task.StageCompleted)
+    game = ended(run.game, fact.stage, fact.execution, completed=completed)
     run = run._replace(
-        game=ended(run.game, fact.stage, fact.execution, completed=completed),
+        game=applied(game, fact.moves) if fact.moves else game,
         artifacts=_with_artifacts(run.artifacts, fact.outputs),
+        open=run.open.delete(fact.task_id) if fact.task_id in run.open else run.open,
     )
-    return _kept(_untimed(state, run, fact.task_id), _moved(run, fact.moves, time_ms), time_ms)
+    run = _with_all_due(run, fact.moves, time_ms)
+    return _kept(_untimed(state, run, fact.task_id), run, time_ms)
 
 
 def _conflicted(state: Runs, fact: task.ArtifactsConflicted, time_ms: int) -> Runs:
@@ -124,14 +133,16 @@ def _conflicted(state: Runs, fact: task.ArtifactsConflicted, time_ms: int) -> Ru
 
 def _ending(state: Runs, fact: task.RunEnding, time_ms: int) -> Runs:
     if fact.ask_id:
-        state = replace(state, seen=state.seen.add(fact.ask_id, time_ms))
+        state = state._replace(seen=state.seen.add(fact.ask_id, time_ms))
     run = state.live[fact.run_id]._replace(ending=fact.status, reason=fact.reason, due=(), said=0)
     return _kept(state, run._replace(open=_without_due(run.open)), time_ms)
 
 
 def _run_ended(state: Runs, fact: task.RunEnded, time_ms: int) -> Runs:
+    for task_id in sorted(state.live[fact.run_id].open):
+        state = _untimed(state, state.live[fact.run_id], task_id)
     deadlines = state.deadlines.clear(name_of(RUN, fact.run_id)).clear(name_of(GO_ON, fact.run_id))
-    return replace(state, live=state.live.delete(fact.run_id), deadlines=deadlines)
+    return Runs(state.live.delete(fact.run_id), state.seen, deadlines)
 
 
 # Parts of a run.
@@ -159,15 +170,13 @@ def _said(run: Run, stage: str, execution: int) -> Run:
 
 
 def _over(run: Run, stage: str, execution: int, task_id: str) -> Run:
-    """The run without this execution, and without all that was due of it."""
+    """The run without anything that was due of this execution."""
     run = _said(run, stage, execution)
     opened = run.open.get(task_id)
-    if opened is None:
+    if opened is None or not opened.due:
         return run
-    if opened.due:
-        kept = tuple([due for due in run.due[run.said :] if not _is_of(due, stage, execution)])
-        run = run._replace(due=kept, said=0)
-    return run._replace(open=run.open.delete(task_id))
+    kept = tuple([due for due in run.due[run.said :] if not _is_of(due, stage, execution)])
+    return run._replace(due=kept, said=0)
 
 
 def _is_of(due: Due, stage: str, execution: int) -> bool:
@@ -182,14 +191,16 @@ def _with_due(run: Run, stage: str, execution: int, change: int) -> Run:
 
 def _moved(run: Run, moves: Moves | None, time_ms: int) -> Run:
     """The run after its tokens moved; what is due and begins counts as under way from here on."""
-    if moves is None:
+    run = run._replace(game=applied(run.game, moves)) if moves else run
+    return _with_all_due(run, moves, time_ms)
+
+
+def _with_all_due(run: Run, moves: Moves | None, time_ms: int) -> Run:
+    if moves is None or not moves.due:
         return run
-    run = run._replace(game=applied(run.game, moves))
     for due in moves.due:
         run = _due(run, due, time_ms)
-    if moves.due:
-        run = run._replace(due=(*run.due[run.said :], *moves.due), said=0)
-    return run
+    return run._replace(due=(*run.due[run.said :], *moves.due), said=0)
 
 
 def _due(run: Run, due: Due, time_ms: int) -> Run:
@@ -217,20 +228,20 @@ def _with_artifacts(artifacts: Map[str, Artifact], outputs: tuple[Artifact, ...]
 
 
 def _untimed(state: Runs, run: Run, task_id: str) -> Runs:
+    if not state.deadlines.times:
+        return state
     deadlines = state.deadlines.clear(name_of(WAIT, run.run_id, task_id)).clear(name_of(RETRY, run.run_id, task_id))
-    return state if deadlines is state.deadlines else replace(state, deadlines=deadlines)
+    return state if deadlines is state.deadlines else state._replace(deadlines=deadlines)
 
 
 def _kept(state: Runs, run: Run, time_ms: int) -> Runs:
     """The state with this run, which goes on at once where something is due or to be cancelled."""
-    name = name_of(GO_ON, run.run_id)
-    goes_on = bool(run.due) or bool(run.ending)
     deadlines = state.deadlines
-    if goes_on:
-        deadlines = deadlines.set(name, time_ms)
-    elif name in deadlines.times:
-        deadlines = deadlines.clear(name)
-    return replace(state, live=state.live.set(run.run_id, run), deadlines=deadlines)
+    if run.due or run.ending:
+        deadlines = deadlines.set(name_of(GO_ON, run.run_id), time_ms)
+    elif deadlines.times:
+        deadlines = deadlines.clear(name_of(GO_ON, run.run_id))
+    return Runs(state.live.set(run.run_id, run), state.seen, deadlines)
 
 
 _FOLDS: Mapping[type[Fact], Callable[[Runs, Any, int], Runs]] = {

@@ -16,13 +16,22 @@ from bus.record import DeadlineReached, Envelope, Record
 from services.orchestrator.agenda import say
 from services.orchestrator.beginning import request
 from services.orchestrator.definition import read_definition
-from services.orchestrator.ending import Account, complete, end_run, fail, fail_attempt, go_on_ending
+from services.orchestrator.ending import (
+    CANCELLED_MAX,
+    Account,
+    cancelling,
+    complete,
+    end_run,
+    fail,
+    fail_attempt,
+    go_on_ending,
+)
 from services.orchestrator.feedback import feedback_content, result_of
 from services.orchestrator.run import RETRYING, WAITING, WORKING, Execution, Run, Runs
 from services.orchestrator.run_deadlines import GO_ON, RETRY, RUN, WAIT, parts_of
 from services.orchestrator.run_facts import SAYS, evolve
 from services.orchestrator.starting import start
-from services.orchestrator.turn import Turn
+from services.orchestrator.turn import Entry, Turn
 from services.records.review import ReviewClosed
 from services.records.task import (
     AskRefused,
@@ -36,7 +45,6 @@ from services.records.task import (
     TaskFailed,
     TaskLost,
 )
-from services.records.token import Due
 
 
 def needs(state: Runs, heard: Envelope) -> tuple[str, ...]:
@@ -62,6 +70,9 @@ def _turn(draft: Draft[Runs], run: Run) -> Turn | None:
     if data is not None:
         return Turn(draft, run.run_id, read_definition(data), say)
     reason = f"its definition {run.definition} is no longer in the blob store"
+    for execution in sorted(run.open.values(), key=lambda each: each.order)[:CANCELLED_MAX]:
+        if execution.attempt_id:
+            draft.add(cancelling(run, execution, reason))
     draft.add(RunEnded(workspace_id=run.workspace_id, run_id=run.run_id, status="failed", reason=reason))
     return None
 
@@ -153,7 +164,7 @@ def _hear_signal(draft: Draft[Runs], heard: Envelope) -> None:
         reason = f"no stage of {asked.run_id} waits for the signal `{asked.signal}`"
         _refuse(draft, heard, asked.workspace_id, asked.run_id, reason if result else "the payload is no JSON")
     elif turn := _turn(draft, run):
-        also = tuple([Due(stage=e.stage, execution=e.number, what="trigger", detail=result) for e in waiting[1:]])
+        also = tuple([Entry(e.stage, e.number, "trigger", result) for e in waiting[1:]])
         complete(turn, waiting[0], result, account=Account(ask_id=heard.id, also=also))
         turn.finish()
 

@@ -12,8 +12,9 @@ from services.definitions.versions import digest_of, find_fault
 from services.definitions.workflow import Input
 from services.orchestrator.agenda import say
 from services.orchestrator.definition import Definition, read_definition
+from services.orchestrator.game import Game
 from services.orchestrator.run import Runs, artifact_of
-from services.orchestrator.tokens import Game, Play
+from services.orchestrator.tokens import Play
 from services.orchestrator.turn import Turn
 from services.records.content import INLINE_BYTES_MAX, Artifact, Content
 from services.records.task import RunRefused, RunRequested, RunStarted, run_id_of
@@ -102,7 +103,7 @@ def _inputs(definition: Definition, given: tuple[Content, ...]) -> Iterator[Arti
             continue
         if fault := find_fault(content):
             raise Refusal(fault)
-        yield artifact_of(content.model_copy(update={"base_version": 0}), 1)
+        yield artifact_of(content, 1, 0)
 
 
 def _default(name: str, declared: Input) -> Content | None:

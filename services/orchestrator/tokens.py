@@ -1,8 +1,8 @@
 """The token game of a run, pure: which stages begin, are skipped or cancelled when an execution ends.
 
-Its rules stand in `services.definitions.graph`. `Game` is where a run stands; `Play` is one decision on it, which ends
-in outcomes and in `Moves`: the entries of the game that changed. A fact carries the moves, so the fold of a run needs
-neither its definition nor these rules, and a log replays the same when the rules have changed.
+Its rules stand in `services.definitions.graph`. `Play` is one decision on a `Game`, which ends in outcomes and in
+`Moves`: the entries of the game that changed. A fact carries the moves, so the fold of a run needs neither its
+definition nor these rules, and a log replays the same when the rules have changed.
 """
 
 from __future__ import annotations
@@ -11,57 +11,13 @@ from collections import deque
 from collections.abc import Collection, Iterable
 from typing import Literal, NamedTuple
 
-from immutables import Map
-
 from services.definitions.branch import Branch
 from services.definitions.graph import Graph
+from services.orchestrator.game import NEVER, BranchState, Game, JoinState, LoopState, StageState, without
 from services.records.token import BranchMove, JoinMove, LoopMove, Moves
 
 TAKEN, SKIPPED, VOID = "t", "s", "v"
-
-
-class BranchState(NamedTuple):
-    """A forward branch: whether its token is still to come, the tokens that wait, and how often it was taken."""
-
-    owes: bool = True
-    queue: str = ""
-    taken: int = 0
-
-
-class JoinState(NamedTuple):
-    """The round of a join, by the first tokens of its branches."""
-
-    arrived: int = 0
-    taken: int = 0
-    void: int = 0
-    begun: bool = False
-
-
-class LoopState(NamedTuple):
-    """A loop: executions under way in it, branches into it that still owe, and whether it let its skips go."""
-
-    open: int
-    owing: int
-    closed: bool = False
-
-
-class StageState(NamedTuple):
-    """A stage: its executions so far, skipped ones too, and those under way."""
-
-    executions: int = 0
-    open: tuple[int, ...] = ()
-    attempts: int = 0  # over all executions
-    completed: int = 0
-    began_ms: int = 0  # when it first did
-
-
-class Game(NamedTuple):
-    """Where the tokens of a run stand. Branches, joins and loops that were never touched are left out."""
-
-    branches: Map[int, BranchState] = Map()
-    joins: Map[int, JoinState] = Map()
-    loops: Map[int, LoopState] = Map()
-    stages: Map[str, StageState] = Map()  # by id
+NOTHING_MOVED = Moves()
 
 
 class Outcome(NamedTuple):
@@ -70,40 +26,6 @@ class Outcome(NamedTuple):
     stage: int
     execution: int
     what: Literal["begin", "skip", "cancel"]
-
-
-def applied(game: Game, moves: Moves) -> Game:
-    """The game after these moves. Stages are not among them: each fact on an execution speaks for itself."""
-    branches, joins, loops = game.branches, game.joins, game.loops
-    for branch in moves.branches:
-        branches = branches.set(branch.edge, BranchState(branch.owes, branch.queue, branch.taken))
-    for join in moves.joins:
-        joins = joins.set(join.stage, JoinState(join.arrived, join.taken, join.void, join.begun))
-    for loop in moves.loops:
-        loops = loops.set(loop.loop, LoopState(loop.open, loop.owing, loop.closed))
-    return Game(branches, joins, loops, game.stages)
-
-
-def begun(game: Game, stage: str, execution: int, time_ms: int = 0) -> Game:
-    """The game after an execution began."""
-    before = game.stages.get(stage, StageState())
-    after = before._replace(
-        executions=max(before.executions, execution),
-        open=(*before.open, execution),
-        began_ms=before.began_ms or time_ms,
-    )
-    return game._replace(stages=game.stages.set(stage, after))
-
-
-def ended(game: Game, stage: str, execution: int, *, completed: bool = False) -> Game:
-    """The game after an execution ended, also one that was skipped and never began."""
-    before = game.stages.get(stage, StageState())
-    after = before._replace(
-        executions=max(before.executions, execution),
-        open=tuple([n for n in before.open if n != execution]),
-        completed=before.completed + completed,
-    )
-    return game._replace(stages=game.stages.set(stage, after))
 
 
 class Play:
@@ -172,7 +94,7 @@ class Play:
 
     def _close(self, stage: int, execution: int) -> None:
         state = self._stage(stage)
-        self._stages[stage] = state._replace(open=tuple([n for n in state.open if n != execution]))
+        self._stages[stage] = state._replace(open=without(state.open, execution))
         self._count_in_loop(stage, -1)
 
     def _cancel_open(self, stages: Iterable[int]) -> None:
@@ -341,12 +263,14 @@ class Play:
         return found or LoopState(0, len(self.graph.loops[loop].entries))
 
     def _stage(self, stage: int) -> StageState:
-        return self._stages.get(stage) or self._game.stages.get(self.graph.stages[stage].id) or StageState()
+        return self._stages.get(stage) or self._game.stages.get(self.graph.stages[stage].id) or NEVER
 
     def moves(self) -> Moves:
         """The entries of the game that changed, in the order of their indexes."""
         game = self._game
         branches, joins, loops = sorted(self._branches), sorted(self._joins), sorted(self._loops)
+        if not branches and not loops:
+            return NOTHING_MOVED
         return Moves(
             branches=tuple(
                 _branch_move(n, self._branches[n]) for n in branches if game.branches.get(n) != self._branches[n]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from bus.decider import Draft
 from bus.record import Fact
@@ -21,11 +22,20 @@ BYTES_MAX = 128 * 1024
 """Nor when the work that it asks for is so big, by a rough estimate."""
 
 
+class Entry(NamedTuple):
+    """One thing that is due: see `services.records.token.Due`."""
+
+    stage: str
+    execution: int
+    what: str
+    detail: str = ""
+
+
 class Turn:
     """A draft with the run that it is about. `say` says one thing that is due; it may only add what `later` takes."""
 
     def __init__(
-        self, draft: Draft[Runs], run_id: str, definition: Definition, say: Callable[[Turn, Due], None]
+        self, draft: Draft[Runs], run_id: str, definition: Definition, say: Callable[[Turn, Entry], None]
     ) -> None:
         self.draft, self.run_id, self.definition = draft, run_id, definition
         self._say_one = say
@@ -64,18 +74,20 @@ class Turn:
         """Do this once everything concluded so far has been said, unless the run is over by then."""
         self._later.append(act)
 
-    def conclude(self, play: Play, fact: Callable[[Moves], Fact], then: Sequence[Due] = ()) -> None:
+    def conclude(self, play: Play, fact: Callable[[Moves], Fact], then: Sequence[Entry] = ()) -> None:
         """Add the fact that carries the moves of a play, and say its outcomes and what follows, now or when there is
         room.
         """
         due = self._agenda(play.outcomes, then)
         room = self._room(due)
         moves = play.moves()
-        self.add(fact(moves.model_copy(update={"due": tuple(due[room:])}) if due[room:] else moves))
+        if room < len(due):
+            moves = moves.model_copy(update={"due": tuple([Due(**entry._asdict()) for entry in due[room:]])})
+        self.add(fact(moves))
         for each in due[:room]:
             self.say(each)
 
-    def say(self, due: Due) -> None:
+    def say(self, due: Entry) -> None:
         """Say one thing that is due."""
         self._say_one(self, due)
 
@@ -84,7 +96,8 @@ class Turn:
         for _ in range(max(1, self._fits(self.run.due[self.run.said :]))):
             if not self.is_live or not self.run.due:
                 return
-            self.say(self.run.due[self.run.said])
+            due = self.run.due[self.run.said]
+            self.say(Entry(due.stage, due.execution, due.what, due.detail))
             # What an entry leads to is said before the next one, so that each fact is about the first that is due.
             self._catch_up()
 
@@ -109,33 +122,35 @@ class Turn:
         ways = [b for b in graph.forward_out[number] if b.index in taken or not (silent or b.loop_left >= 0)]
         return tuple([Token(edge=branch.index, taken=branch.index in taken) for branch in (*laps, *ways)])
 
-    def _agenda(self, outcomes: Sequence[Outcome], then: Sequence[Due]) -> list[Due]:
+    def _agenda(self, outcomes: Sequence[Outcome], then: Sequence[Entry]) -> list[Entry]:
         """What is cancelled in the same breath neither begins nor goes on."""
-        due = [*(self._due(outcome) for outcome in outcomes), *then]
-        cancelled = {(each.stage, each.execution) for each in due if each.what == "cancel"}
-        return [each for each in due if each.what == "cancel" or (each.stage, each.execution) not in cancelled]
+        stages = self.definition.graph.stages
+        entries = [Entry(stages[stage].id, execution, what) for stage, execution, what in outcomes]
+        entries.extend(then)
+        cancelled = {entry[:2] for entry in entries if entry.what == "cancel"}
+        if not cancelled:
+            return entries
+        return [entry for entry in entries if entry.what == "cancel" or entry[:2] not in cancelled]
 
-    def _due(self, outcome: Outcome) -> Due:
-        name = self.definition.graph.stages[outcome.stage].id
-        return Due(stage=name, execution=outcome.execution, what=outcome.what)
-
-    def _room(self, due: Sequence[Due]) -> int:
+    def _room(self, entries: Sequence[Entry]) -> int:
         """Nothing is said before what has been due for longer."""
         run = self.draft.state.live.get(self.run_id)
-        return 0 if run is not None and run.due else self._fits(due)
+        return 0 if run is not None and run.due else self._fits(entries)
 
-    def _fits(self, due: Sequence[Due]) -> int:
-        size = 0
-        for count, each in enumerate(due):
-            size += self._size_of(each)
-            if len(self.draft.facts) + count >= FACTS_MAX or (count and size > BYTES_MAX):
+    def _fits(self, entries: Sequence[Entry | Due]) -> int:
+        size, room = 0, FACTS_MAX - len(self.draft.facts)
+        if len(entries) <= 1:
+            return min(len(entries), max(room, 0))
+        for count, entry in enumerate(entries):
+            size += self._size_of(entry)
+            if count >= room or (count and size > BYTES_MAX):
                 return count
-        return len(due)
+        return len(entries)
 
-    def _size_of(self, due: Due) -> int:
-        if due.what not in ("begin", "resume") or self.run_id not in self.draft.state.live:
+    def _size_of(self, entry: Entry | Due) -> int:
+        run = self.draft.state.live.get(self.run_id)
+        if run is None or entry.what not in ("begin", "resume"):
             return 0
-        artifacts = self.run.artifacts
-        inputs = [artifacts.get(part.name) for part in self.stage(due.stage).input]
+        inputs = [run.artifacts.get(part.name) for part in self.stage(entry.stage).input]
         inline = sum(len(artifact.inline) for artifact in inputs if artifact is not None and artifact.inline)
-        return inline + len(self.definition.parameters[due.stage])
+        return inline + len(self.definition.parameters[entry.stage])

@@ -13,10 +13,10 @@ from bus.testing import NOW_MS, envelope
 from services.definitions.versions import digest_of
 from services.definitions.workflow import read_workflow
 from services.orchestrator.definition import Definition, read_definition
+from services.orchestrator.game import StageState
 from services.orchestrator.run import CANCELLED, Run, Runs
 from services.orchestrator.run_facts import evolve
 from services.orchestrator.runs import RUNS
-from services.orchestrator.tokens import StageState
 from services.records.content import Content
 from services.records.task import (
     RunEnded,

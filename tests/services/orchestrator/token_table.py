@@ -11,7 +11,8 @@ from services.definitions.graph import Graph, build_graph
 from services.definitions.option import Join
 from services.definitions.stage import Stage
 from services.definitions.workflow import Workflow
-from services.orchestrator.tokens import Game, Outcome, Play, applied, begun, ended
+from services.orchestrator.game import Game, applied, begun, ended
+from services.orchestrator.tokens import Outcome, Play
 
 Takes = Callable[[int, int, Branch], bool]
 """Whether an execution of a stage takes a branch that is not used up."""
