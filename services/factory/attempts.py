@@ -12,7 +12,7 @@ from bus.errors import BusError
 from bus.record import Envelope
 from services.factory import end_report
 from services.factory.agents.envelope import EnvelopeBroken
-from services.factory.agents.port import TERMINATE_MS, Assignment, Input, Outcome, failed
+from services.factory.agents.port import TERMINATE_MS, Assignment, Input, Outcome, Output, failed
 from services.factory.attempt_directory import inputs_by_digest
 from services.factory.background import Background
 from services.factory.held_instance import Attempt, HeldInstance
@@ -189,12 +189,17 @@ class Attempts:
         attempt.has_ended = True
         attempt.clear_timer()
         if not outcome.ok and attempt.stop_code:
-            outcome = replace(outcome, code=attempt.stop_code, error=attempt.stop_reason)
+            partial = self._find_partial(attempt)
+            outcome = replace(outcome, code=attempt.stop_code, error=attempt.stop_reason, outputs=partial)
         contents = self._store.inline(outcome, _bases(attempt))
         if contents is None:
             self._background.start(self._collect(attempt, outcome))
         else:
             self._report(attempt, outcome, contents)
+
+    def _find_partial(self, attempt: Attempt) -> dict[str, Output]:
+        work = attempt.order.work
+        return attempt.directory.find_partial(work.stage, work.outputs) if attempt.has_files else {}
 
     async def _collect(self, attempt: Attempt, outcome: Outcome) -> None:
         try:
@@ -248,9 +253,7 @@ class Attempts:
             if attempt.laying:
                 attempt.laying.cancel()
             held.running += attempt.started_at_ms == 0
-            work = attempt.order.work
-            partial = attempt.directory.find_partial(work.stage, work.outputs) if attempt.has_files else {}
-            self.end(attempt.attempt_id, failed(reason, partial, code="worker_lost"))
+            self.end(attempt.attempt_id, failed(reason, self._find_partial(attempt), code="worker_lost"))
         await asyncio.gather(*settled)
 
     def print(self, attempt_id: str, line: str) -> None:

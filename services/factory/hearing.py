@@ -8,8 +8,8 @@ before that are early enough. That holds for `accepted_at` of a grant as well, w
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, TypeVar
 
 from bus.channel import Partition, partition_number
 from bus.codec import Codec
@@ -31,6 +31,8 @@ from services.records.task import (
 )
 
 logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 RECORDS_MAX = 1000
 WAIT_MS = 1000
@@ -83,20 +85,31 @@ class Hearing:
             await asyncio.shield(self._live[Partition(channel, number)])
 
     async def _catch_up(self, partition: Partition) -> None:
-        place, still_open = await self._read_to_end(partition)
+        place, still_open = await self._insist(partition, self._read_to_end)
         for envelope in still_open:
             self._hear(envelope)
-        if reader := self._readers.get(partition.channel):
-            reader.add({partition: place})
-            return
-        wanted = LIVE[partition.channel]
-        reader = await FencedReader.open(self._log, self._codec, {partition: place}, wanted)
-        if earlier := self._readers.get(partition.channel):  # another partition was quicker
-            await reader.close()
-            earlier.add({partition: place})
-            return
-        self._readers[partition.channel] = reader
-        self._background.start(self._follow(reader))
+        await self._insist(partition, lambda partition: self._follow_from(partition, place))
+
+    async def _insist(self, partition: Partition, work: Callable[[Partition], Awaitable[T]]) -> T:
+        """Try until the log can be read."""
+        while True:
+            try:
+                return await work(partition)
+            except Retryable as error:
+                logger.warning("%s cannot be read; trying again: %s", partition, error)
+            await asyncio.sleep(RETRY_MS / 1000)
+
+    async def _follow_from(self, partition: Partition, place: Place) -> None:
+        """Follow it with the one reader of its channel."""
+        if partition.channel not in self._readers:
+            wanted = LIVE[partition.channel]
+            reader = await FencedReader.open(self._log, self._codec, {partition: place}, wanted)
+            if partition.channel not in self._readers:
+                self._readers[partition.channel] = reader
+                self._background.start(self._follow(reader))
+                return
+            await reader.close()  # another partition was quicker
+        self._readers[partition.channel].add({partition: place})
 
     async def _read_to_end(self, partition: Partition) -> tuple[Place, list[Envelope]]:
         wanted = LIVE[partition.channel] + CLOSING[partition.channel]

@@ -114,7 +114,7 @@ class Holdings:
             node_session=order.node_session,
             incarnation=order.incarnation,
             directory=str(held.directory),
-            durable=True,
+            durable=bool(process.get("pid")),
             **process,
         )
 
@@ -178,9 +178,9 @@ class Holdings:
             del self._held[held.instance_id]
             self._journal.write("gone", held.instance_id)
 
-    async def finish_all(self, reason: str) -> None:
-        """End every worker at once."""
-        await asyncio.gather(*(self.finish(held, reason) for held in list(self._held.values())))
+    async def finish_all(self, reason: str, *, grace_ms: int = 0) -> None:
+        """End every worker, at once unless there is a grace."""
+        await asyncio.gather(*(self.finish(held, reason, grace_ms=grace_ms) for held in list(self._held.values())))
 
 
 def gone_id(order: InstanceStarting | InstanceStopping) -> str:

@@ -220,12 +220,12 @@ class Node:
     async def _beat(self) -> None:
         settings = self._settings
         while True:
-            if self.is_accepted:
+            for pulses in take_pulses(self._holdings) if self.is_accepted else ():
                 heartbeat = NodeHeartbeat(
                     pool=settings.pool,
                     node_id=settings.node_id,
                     node_session=self.session,
-                    workers=take_pulses(self._holdings),
+                    workers=pulses,
                     lease_ms=settings.lease_ms,
                 )
                 self._telemetry.add(heartbeat)
@@ -252,7 +252,7 @@ class Node:
 
     async def _leave(self) -> None:
         was_accepted = self.is_accepted
-        await self._holdings.finish_all("its node is stopping")
+        await self._holdings.finish_all("its node is stopping", grace_ms=self._settings.stop_grace_ms)
         if was_accepted:
             settings = self._settings
             report = NodeLeft(pool=settings.pool, node_id=settings.node_id, node_session=self.session, reason="stopped")

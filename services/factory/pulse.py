@@ -11,12 +11,20 @@ _TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
-def take_pulses(instances: Iterable[HeldInstance]) -> tuple[WorkerPulse, ...]:
-    """Ask every ready worker whether it is there, and describe those that answered what was asked the last time."""
+PULSES_MAX = 500
+"""So many fit one heartbeat."""
+
+
+def take_pulses(instances: Iterable[HeldInstance]) -> list[tuple[WorkerPulse, ...]]:
+    """Ask every ready worker whether it is there, and describe those that answered what was asked the last time.
+
+    As many tuples as heartbeats are needed; one that is empty where there is nobody.
+    """
     alive = [held for held in instances if held.is_ready and held.worker and not held.finishing and held.worker.ping()]
     has_processes = any(held.worker and held.worker.pid for held in alive)
     table = read_processes() if has_processes else {}
-    return tuple(_pulse(held, table) for held in alive)
+    pulses = [_pulse(held, table) for held in alive]
+    return [tuple(pulses[at : at + PULSES_MAX]) for at in range(0, max(1, len(pulses)), PULSES_MAX)]
 
 
 def _pulse(held: HeldInstance, table: Mapping[int, Process]) -> WorkerPulse:

@@ -58,6 +58,7 @@ class Worker:
         self._agents = make_agents(self._children)
         self._attempts: dict[str, asyncio.Task[None]] = {}
         self._stops: dict[str, str] = {}
+        self._is_closing = False
 
     def tell(self, **message: object) -> None:
         """Send a frame to the node."""
@@ -90,6 +91,8 @@ class Worker:
         self._stops.pop(attempt_id, None)
         if not self._attempts:
             self._end_all_below()
+        if self._is_closing:
+            return  # the node says what became of it
         outcome = spill(outcome, Path(assignment.directory))
         self.tell(ended=attempt_id, code=outcome.code, envelope=write_envelope(outcome))
 
@@ -118,6 +121,7 @@ class Worker:
 
     async def close(self) -> None:
         """Stop every attempt and whatever they started."""
+        self._is_closing = True
         tasks = list(self._attempts.values())
         for task in tasks:
             task.cancel()

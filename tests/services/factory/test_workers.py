@@ -106,7 +106,7 @@ async def test_a_stop_ends_the_whole_tree_within_a_second(world: World) -> None:
         assert find_processes(world.directory / "node-n1" / "instances", "60.42") == []
         end = await world.end_of(assigned)
         assert isinstance(end, TaskFailed)
-        assert end.code == "worker_lost"
+        assert (end.code, [each.inline for each in end.outputs]) == ("worker_lost", [b"so far"])
         assert list((world.directory / "node-n1" / "instances").iterdir()) == []
 
 
