@@ -6,9 +6,10 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from bus.address import open_log
+from bus.address import open_log, view_log
 from bus.blobs import DirectoryBlobs
 from bus.client import Bus, LogBus
+from services.namespace import check_namespace
 from services.records import language_codec
 from services.settings import Settings
 
@@ -17,7 +18,7 @@ KEY_FILE = "key"
 
 
 @asynccontextmanager
-async def connect(url: str, *, settings: Settings | None = None) -> AsyncIterator[Bus]:
+async def connect(url: str, *, settings: Settings | None = None, view: bool = False) -> AsyncIterator[Bus]:
     """The bus at `sqlite:///PATH`, `kafka://HOST:PORT` or a gateway's `http://HOST:PORT`; closed on leaving.
 
         async with connect("kafka://127.0.0.1:9092") as bus:
@@ -25,8 +26,9 @@ async def connect(url: str, *, settings: Settings | None = None) -> AsyncIterato
             async for envelope in bus.subscribe("task", [RunEnded]):
                 ...
 
-    Settings (where blobs and the gateway's key are) come from the environment unless given. Raises what opening the log
-    raises; a gateway is first spoken to when it is used.
+    Settings (where blobs and the gateway's key are) come from the environment unless given. With `view` a log is only
+    read: it must be there, and another process may own it. Raises what opening the log raises, and NamespaceMismatch
+    where it speaks another language; a gateway is first spoken to when it is used.
     """
     settings = settings or Settings.read(os.environ)
     if url.startswith(("http://", "https://")):
@@ -38,9 +40,12 @@ async def connect(url: str, *, settings: Settings | None = None) -> AsyncIterato
         finally:
             await http.close()
         return
-    log = await open_log(url, namespace=settings.namespace)
-    bus = LogBus(log, language_codec(), DirectoryBlobs(settings.blob_directory))
+    codec = language_codec()
+    log = await (view_log if view else open_log)(url, namespace=settings.namespace)
+    bus = LogBus(log, codec, DirectoryBlobs(settings.blob_directory))
     try:
+        if not view:
+            await check_namespace(log, codec)
         yield bus
     finally:
         await bus.close()

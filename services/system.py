@@ -24,6 +24,7 @@ from bus.log import Log
 from bus.runtime import Runtime
 from services.factory.node import Node, NodeSettings
 from services.health.monitor import Monitor, MonitorSettings
+from services.namespace import check_namespace
 from services.records import language_codec
 from services.records.content import Resources
 from services.settings import Settings
@@ -127,7 +128,9 @@ async def hosted(settings: Settings, services: Sequence[str] = SERVICES, *, node
         settings.data.mkdir(parents=True, exist_ok=True)
         log = await open_log(settings.bus_url, namespace=settings.namespace, partitions=settings.partitions)
         stack.push_async_callback(log.close)
-        system = System(settings, log, language_codec(), DirectoryBlobs(settings.blob_directory))
+        codec = language_codec()
+        await check_namespace(log, codec)
+        system = System(settings, log, codec, DirectoryBlobs(settings.blob_directory))
         stack.push_async_callback(system.bus.close)
         if "health" in services:
             await system.host_monitor(stack)

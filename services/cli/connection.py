@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from bus.client import Bus
@@ -11,6 +13,11 @@ from services.cli.failure import Wrong
 from services.client import connect
 from services.gateway.presence import find_server
 from services.settings import Settings
+
+if TYPE_CHECKING:
+    from bus.blobs import DirectoryBlobs
+    from bus.codec import Codec
+    from bus.log import Log
 
 
 def server_of(settings: Settings) -> str:
@@ -25,9 +32,16 @@ def hosts_itself(settings: Settings) -> bool:
 
 @asynccontextmanager
 async def reading(settings: Settings) -> AsyncIterator[Bus]:
-    """The bus, to read from or to leave a record on. An embedded log that is not there is not made."""
-    if hosts_itself(settings) and not log_exists(settings):
-        raise Wrong(f"there is no log at {settings.bus_url} yet; `clawx up` or `clawx run` makes one")
+    """The bus, to read from: also a log that another process owns, and never one that is not there."""
+    _require_log(settings)
+    async with connect(server_of(settings) or settings.bus_url, settings=settings, view=True) as bus:
+        yield bus
+
+
+@asynccontextmanager
+async def writing(settings: Settings) -> AsyncIterator[Bus]:
+    """The bus, to leave a record on whether or not somebody answers."""
+    _require_log(settings)
     async with connect(server_of(settings) or settings.bus_url, settings=settings) as bus:
         yield bus
 
@@ -39,13 +53,42 @@ async def asking(settings: Settings) -> AsyncIterator[Bus]:
         async with connect(server_of(settings) or settings.bus_url, settings=settings) as bus:
             yield bus
         return
-    if not log_exists(settings):
-        raise Wrong(f"there is no log at {settings.bus_url} yet; `clawx up` or `clawx run` makes one")
+    _require_log(settings)
     from services.system import hosted
 
     async with hosted(settings, node=False) as system:
         await system.decides()
         yield system.bus
+
+
+def _require_log(settings: Settings) -> None:
+    if hosts_itself(settings) and not log_exists(settings):
+        raise Wrong(f"there is no log at {settings.bus_url} yet; `clawx up` or `clawx run` makes one")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stored:
+    """A log to look at, with what reading it takes."""
+
+    log: Log
+    codec: Codec
+    blobs: DirectoryBlobs
+
+
+@asynccontextmanager
+async def viewing(settings: Settings) -> AsyncIterator[Stored]:
+    """The log itself, record by record and read only, also while a server is at work on it."""
+    from bus.address import view_log
+    from bus.blobs import DirectoryBlobs
+    from services.records import language_codec
+
+    if settings.is_embedded and not log_exists(settings):
+        raise Wrong(f"there is no log at {settings.bus_url} yet; `clawx up` or `clawx run` makes one")
+    log = await view_log(settings.bus_url, namespace=settings.namespace)
+    try:
+        yield Stored(log=log, codec=language_codec(), blobs=DirectoryBlobs(settings.blob_directory))
+    finally:
+        await log.close()
 
 
 def log_exists(settings: Settings) -> bool:

@@ -16,6 +16,7 @@ from services.cli import (
     log,
     professions,
     publish,
+    replay,
     reviews,
     run,
     schemas,
@@ -48,6 +49,7 @@ app.add_typer(tasks.app, name="tasks")
 app.add_typer(reviews.app, name="reviews")
 app.add_typer(artifacts.app, name="artifacts")
 app.command()(trace.trace)
+app.command()(replay.replay)
 app.add_typer(log.app, name="log")
 app.command()(publish.publish)
 app.add_typer(schemas.app, name="schemas")
@@ -70,10 +72,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except DefinitionInvalid as error:
         tell(str(error))
         return WRONG
-    except BrokenPipeError:
-        # Whoever read stdout has gone; nothing more can be said to them, not even at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return FAILED
+    except OSError as error:
+        if isinstance(error, BrokenPipeError):
+            # Whoever read stdout has gone; nothing more can be said to them, not even at exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return FAILED
+        if not error.filename:
+            raise
+        tell(f"clawx: {error.filename}: {error.strerror}")
+        return WRONG
     except KeyboardInterrupt:
         return INTERRUPTED
     return 0

@@ -44,7 +44,7 @@ def publish(
 
 
 async def _publish(settings: Settings, record: Record, record_id: str) -> Position:
-    from services.cli.connection import reading
+    from services.cli.connection import writing
 
-    async with reading(settings) as bus:
+    async with writing(settings) as bus:
         return await bus.publish(record, record_id=record_id)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
+from typing import Any
 
 from bus.client import Bus
 from services.audit.progress import WATCHED, Progress
@@ -21,7 +22,11 @@ CANCEL_S_MAX = 30.0
 
 
 async def watch_run(
-    bus: Bus, asked: Asked, display: Display, timeout_ms: int, failed: Callable[[], Awaitable[str]] | None = None
+    bus: Bus,
+    asked: Asked,
+    display: Display,
+    timeout_ms: int,
+    failed: Callable[[], Coroutine[Any, Any, str]] | None = None,
 ) -> Progress:
     """Follow a run to its end. Ctrl-C cancels it, twice leaves it; so does the time given.
 
@@ -40,7 +45,7 @@ async def watch_run(
     return watch.progress
 
 
-async def _fail(failed: Callable[[], Awaitable[str]]) -> None:
+async def _fail(failed: Callable[[], Coroutine[Any, Any, str]]) -> None:
     raise Failed(await failed())
 
 
