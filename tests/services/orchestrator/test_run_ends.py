@@ -1,5 +1,6 @@
 """The runs role: how runs end, are cancelled, and are said in several decisions where one is too small."""
 
+from services.orchestrator.runs import RUNS
 from services.records.task import (
     AskRefused,
     RunCancelRequested,
@@ -79,11 +80,13 @@ def test_a_wide_run_that_fails_is_cancelled_in_several_decisions() -> None:
     assert sum(line.endswith("cancelled") for line in world.ends()) == 600
 
 
-def test_a_run_whose_definition_is_lost_fails() -> None:
-    world = World().run(flow("id: a"))
+def test_a_run_whose_definition_is_lost_fails_and_leaves_nothing_behind() -> None:
+    world = World().run(flow("id: a\n id: b\n id: w, kind: wait, wait: {for: 1h}"))
     world.blobs.clear()
     world.complete("a")
     assert "no longer in the blob store" in world.end.reason
+    assert world.types() == ["CancelRequested", "CancelRequested", "RunEnded"]
+    assert len(RUNS.deadlines(world.state)) == 0
 
 
 def test_the_id_of_a_run_follows_from_its_ask() -> None:
