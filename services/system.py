@@ -139,8 +139,8 @@ async def hosted(settings: Settings, services: Sequence[str] = SERVICES, *, node
             await system.host_roles(stack, "embedded", roles)
         else:
             for service in services:
-                if roles := roles_of(service):
-                    await system.host_roles(stack, service, roles)
+                if own := roles_of(service):
+                    await system.host_roles(stack, service, own)
         if "node" in services or ("factory" in services and node):
             await system.host_node(stack)
         yield system
