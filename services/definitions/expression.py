@@ -14,9 +14,12 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import cel
+from services.definitions.cel_library import load_cel
+
+if TYPE_CHECKING:
+    import cel
 
 TEXT_MAX = 4_096
 """Longest expression; its parser recurses on some of them, and the length bounds how deep."""
@@ -122,7 +125,7 @@ def compile_expression(text: str) -> Expression:
 
 def _compile(text: str, source: str) -> cel.Program:
     try:
-        return cel.compile(source)
+        return load_cel().compile(source)  # type: ignore[no-any-return]
     except BaseException as error:
         raise _translated(text, error) from error
 
