@@ -18,6 +18,9 @@ Directory = Annotated[
     Path | None, typer.Argument(metavar="DIRECTORY", help="Where they are; by default schemas/ of the source tree.")
 ]
 
+NAMED_MAX = 5
+"""How many files a sentence names."""
+
 
 @app.command()
 def export(directory: Directory = None, as_json: Json = False) -> None:
@@ -42,7 +45,10 @@ def check(directory: Directory = None, as_json: Json = False) -> None:
     if as_json:
         print_json({"directory": str(root), "differing": differing})
     if differing:
-        raise Failed(f"{root} differs from the record classes in {', '.join(differing)}; run `clawx schemas export`")
+        named = ", ".join(differing[:NAMED_MAX]) + (
+            f" and {more} more" if (more := len(differing) - NAMED_MAX) > 0 else ""
+        )
+        raise Failed(f"{root} differs from the record classes in {named}; run `clawx schemas export`")
     if not as_json:
         print_line(f"{root} is what the record classes say")
 
