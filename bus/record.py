@@ -1,7 +1,7 @@
 """What a record is: an ask, a report or a fact, and the few records that the bus itself writes."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
@@ -172,11 +172,12 @@ class Heard(BusRecord, Fact):
 class InputQuarantined(BusRecord, Fact):
     """An input that could not be decoded or decided was set aside; the partition went on."""
 
-    input: str  # its position
+    input: str  # its position; there it stays for as long as the log is kept
     reason: str
-    digest: str = ""
+    digest: str = ""  # of all its bytes, if nobody can decode it
     size: int = 0
-    raw: bytes = b""
+    raw: bytes = b""  # its first bytes
+    headers: Mapping[str, bytes] = {}  # its first headers
 
 
 class PostAcknowledged(BusRecord, Report):

@@ -20,6 +20,7 @@ from bus.errors import RecordTooLarge
 from bus.ledger import Ledger, Peer, Post, addressed
 from bus.log import Appender, Raw, Stored
 from bus.outbox import Outbox, Staged
+from bus.quarantine import undecided, undecodable
 from bus.reader import Place
 from bus.record import (
     DeadlineReached,
@@ -182,7 +183,7 @@ class Session:
             raise error
         logger.error("%s quarantines %s", self.role.name, envelope.at, exc_info=error)
         what = f"{self.role.name} cannot decide this {type(envelope.record).__name__}"
-        self._say_quarantined(envelope.at, envelope.trace, f"{what}: {type(error).__name__}: {error}")
+        self._say(undecided(envelope.at, f"{what}: {type(error).__name__}: {error}"), envelope.trace)
 
     def quarantine_undecodable(self, at: Position, stored: Stored, error: Exception) -> None:
         """Set aside an input that nobody can decode, in its turn; this role is the one that topology names for it."""
@@ -196,13 +197,11 @@ class Session:
         at, stored, error = garbled
         if at.offset > self._recovered.get(at.channel, -1):
             logger.error("%s quarantines %s: %s", self.role.name, at, error)
-            self._say_quarantined(at, derive_trace(str(at)), f"undecodable: {error}", stored.value)
+            self._say(undecodable(at, stored, error), derive_trace(str(at)))
 
-    def _say_quarantined(self, at: Position, trace: str, reason: str, raw: bytes = b"") -> None:
+    def _say(self, fact: InputQuarantined, trace: str) -> None:
         """The id derives from the position: two records under one id are two inputs."""
-        text = reason[:2000].encode(errors="replace").decode()  # it may quote what no encoding can carry
-        fact = InputQuarantined(input=str(at), reason=text, size=len(raw), raw=raw[:4096])
-        self._outbox.stage([fact], str(at), str(at), trace, self._now_ms(), self.state)
+        self._outbox.stage([fact], fact.input, fact.input, trace, self._now_ms(), self.state)
 
     def _now_ms(self) -> int:
         """Time never goes back within a role."""
