@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
+from bus.access import Access, parse_flag
 from bus.channel import NAMESPACE_DEFAULT, PARTITIONS_DEFAULT
 from bus.errors import Refused
 
@@ -37,6 +38,19 @@ class Settings:
     port: int = 7420
     key: str = ""  # of the gateway; otherwise kept in `data`
     server: str = ""  # URL of a running gateway
+    kafka_tls: bool = False
+    kafka_ca_file: Path | None = None  # certificates to trust; the system's if not given
+    kafka_certificate_file: Path | None = None  # our own, where brokers ask for one
+    kafka_key_file: Path | None = None
+    kafka_sasl: str = ""  # PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512
+    kafka_user: str = ""
+    kafka_password: str = field(default="", repr=False)
+    kafka_password_file: Path | None = None  # read instead
+    registry: str = ""  # URL of a schema registry, for Kafka logs
+    registry_user: str = ""
+    registry_password: str = field(default="", repr=False)
+    registry_password_file: Path | None = None
+    registry_ca_file: Path | None = None
 
     @classmethod
     def read(cls, environment: Mapping[str, str], **given: object) -> Settings:
@@ -61,9 +75,34 @@ class Settings:
     def blob_directory(self) -> Path:
         return self.blobs or self.data / "blobs"
 
+    def access(self) -> Access:
+        """What brokers and a registry ask of us; reads the files with passwords."""
+        return Access(
+            tls=self.kafka_tls,
+            ca_file=self.kafka_ca_file,
+            certificate_file=self.kafka_certificate_file,
+            key_file=self.kafka_key_file,
+            sasl=self.kafka_sasl,
+            user=self.kafka_user,
+            password=_secret(self.kafka_password, self.kafka_password_file),
+            registry=self.registry,
+            registry_user=self.registry_user,
+            registry_password=_secret(self.registry_password, self.registry_password_file),
+            registry_ca_file=self.registry_ca_file,
+        )
+
     @property
     def is_embedded(self) -> bool:
         return self.bus_url.startswith("sqlite:")
+
+
+def _secret(given: str, file: Path | None) -> str:
+    if file is None:
+        return given
+    try:
+        return file.read_text().rstrip("\n")
+    except OSError as error:
+        raise Refused(f"the password file {file} cannot be read: {error.strerror}") from error
 
 
 def _parse(variable: str, text: str, kind: str) -> object:
@@ -72,4 +111,6 @@ def _parse(variable: str, text: str, kind: str) -> object:
             return int(text)
         except ValueError as error:
             raise Refused(f"{variable} must be a whole number, found {text!r}") from error
+    if kind == "bool":
+        return parse_flag(variable, text)
     return Path(text) if kind.startswith("Path") else text

@@ -10,6 +10,7 @@ from bus.backends.admission import check_partitions
 from bus.backends.kafka_appender import KafkaAppender
 from bus.backends.kafka_failures import failures
 from bus.backends.kafka_group import KafkaGroup
+from bus.backends.kafka_probe import probe
 from bus.backends.kafka_reader import KafkaReader, start_consumer, stop_consumer
 from bus.backends.kafka_settings import KafkaSecurity, KafkaSettings
 from bus.backends.kafka_topics import open_topics
@@ -49,6 +50,7 @@ class KafkaLog:
         Refused when there is none and it shall not be made, Unavailable when no broker answers within `connect_ms_max`.
         """
         settings = settings or KafkaSettings(bootstrap=bootstrap, security=security or KafkaSecurity())
+        await probe(settings)
         count = await open_topics(settings, namespace, partitions=partitions, replication=replication, make=make)
         consumer = await start_consumer(settings, [topic(namespace, channel) for channel in CHANNELS])
         return cls(settings, namespace, count, consumer)

@@ -13,6 +13,7 @@ _REFUSED = (
     errors.AuthenticationMethodNotSupported,
     errors.ClusterAuthorizationFailedError,
     errors.GroupAuthorizationFailedError,
+    errors.IllegalSaslStateError,
     errors.InvalidTimestampError,
     errors.InvalidTopicError,
     errors.PolicyViolationError,
