@@ -41,7 +41,8 @@ async def connect(url: str, *, settings: Settings | None = None, view: bool = Fa
             await http.close()
         return
     codec = language_codec()
-    log = await (view_log if view else open_log)(url, namespace=settings.namespace)
+    opened = view_log if view else open_log
+    log = await opened(url, namespace=settings.namespace, access=settings.access(), codec=codec)
     bus = LogBus(log, codec, DirectoryBlobs(settings.blob_directory))
     try:
         if not view:

@@ -126,9 +126,15 @@ async def hosted(settings: Settings, services: Sequence[str] = SERVICES, *, node
     """Host these services (and, with `factory`, a node) until left, then hand over in order."""
     async with AsyncExitStack() as stack:
         settings.data.mkdir(parents=True, exist_ok=True)
-        log = await open_log(settings.bus_url, namespace=settings.namespace, partitions=settings.partitions)
-        stack.push_async_callback(log.close)
         codec = language_codec()
+        log = await open_log(
+            settings.bus_url,
+            access=settings.access(),
+            codec=codec,
+            namespace=settings.namespace,
+            partitions=settings.partitions,
+        )
+        stack.push_async_callback(log.close)
         await check_namespace(log, codec)
         system = System(settings, log, codec, DirectoryBlobs(settings.blob_directory))
         stack.push_async_callback(system.bus.close)

@@ -91,8 +91,15 @@ async def _serve_audit(settings: Settings, stop: Stop, as_json: bool) -> None:
     from services.audit.vigil import Vigil
     from services.records import language_codec
 
-    log = await open_log(settings.bus_url, namespace=settings.namespace, partitions=settings.partitions)
-    vigil = Vigil(log, language_codec())
+    codec = language_codec()
+    log = await open_log(
+        settings.bus_url,
+        access=settings.access(),
+        codec=codec,
+        namespace=settings.namespace,
+        partitions=settings.partitions,
+    )
+    vigil = Vigil(log, codec)
 
     async def ended() -> str:
         await vigil.run()

@@ -17,8 +17,10 @@ import psutil
 
 from bus.address import open_log
 from bus.blobs import DirectoryBlobs
+from bus.codec import Codec
 from bus.log import Log
 from services.cli.failure import Failed
+from services.records import language_codec
 from services.settings import Settings
 from services.topology import SERVICES
 
@@ -30,6 +32,7 @@ class Fleet:
     """A system that decides, the log below it, and what its processes have used."""
 
     log: Log
+    codec: Codec  # writes as the log's registry says, if it has one
     blobs: DirectoryBlobs
     namespace: str
     children: list[psutil.Process] = field(default_factory=list)
@@ -69,13 +72,20 @@ async def _embedded(settings: Settings) -> AsyncIterator[Fleet]:
 
     async with hosted(settings) as system:
         await system.decides()
-        yield Fleet(log=system.log, blobs=system.blobs, namespace=settings.namespace)
+        yield Fleet(log=system.log, codec=system.codec, blobs=system.blobs, namespace=settings.namespace)
 
 
 @asynccontextmanager
 async def _processes(settings: Settings) -> AsyncIterator[Fleet]:
     async with AsyncExitStack() as stack:
-        log = await open_log(settings.bus_url, namespace=settings.namespace, partitions=settings.partitions)
+        codec = language_codec()
+        log = await open_log(
+            settings.bus_url,
+            access=settings.access(),
+            codec=codec,
+            namespace=settings.namespace,
+            partitions=settings.partitions,
+        )
         stack.push_async_callback(log.close)
         children = []
         for service in SERVICES:
@@ -85,6 +95,7 @@ async def _processes(settings: Settings) -> AsyncIterator[Fleet]:
         await asyncio.gather(*(_wait_until_it_decides(process) for process in children))
         yield Fleet(
             log=log,
+            codec=codec,
             blobs=DirectoryBlobs(settings.blob_directory),
             namespace=settings.namespace,
             children=[psutil.Process(process.pid) for process in children],

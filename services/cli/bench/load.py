@@ -19,7 +19,6 @@ from bus.reader import START, FencedReader
 from bus.record import Envelope, Origin, Record, derive_trace
 from services.cli.bench.fleet import Fleet
 from services.cli.failure import Failed
-from services.records import language_codec
 from services.records.content import Resources
 from services.records.instance import InstanceEnded, InstanceReady, InstanceRefused, InstanceRequested
 from services.records.task import RunEnded, RunRefused, RunRequested, run_id_of
@@ -38,9 +37,12 @@ class Load:
     workspaces: int
     concurrency: int
     agent: str
-    codec: Codec = field(default_factory=language_codec)
     latencies_s: list[float] = field(default_factory=list)
     _asked: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def codec(self) -> Codec:
+        return self.fleet.codec
 
     async def prepare(self) -> None:
         """Make an instance of each profession in each workspace and keep the definition by its digest."""
