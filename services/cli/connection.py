@@ -84,9 +84,10 @@ async def viewing(settings: Settings) -> AsyncIterator[Stored]:
 
     if settings.is_embedded and not log_exists(settings):
         raise Wrong(f"there is no log at {settings.bus_url} yet; `clawx up` or `clawx run` makes one")
-    log = await view_log(settings.bus_url, namespace=settings.namespace)
+    codec = language_codec()
+    log = await view_log(settings.bus_url, namespace=settings.namespace, access=settings.access(), codec=codec)
     try:
-        yield Stored(log=log, codec=language_codec(), blobs=DirectoryBlobs(settings.blob_directory))
+        yield Stored(log=log, codec=codec, blobs=DirectoryBlobs(settings.blob_directory))
     finally:
         await log.close()
 
