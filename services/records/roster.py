@@ -1,0 +1,203 @@
+"""Tasks on the TaskChannel: the facts of router.roster, and the reports of nodes that answer them."""
+
+from collections.abc import Mapping
+
+from bus.record import Fact, Record, Report, Value
+from services.records.content import Content, Read, Usage, Work
+
+# Facts of router.roster.
+
+
+class Reason(Value):
+    """One part of a score, and why."""
+
+    part: str
+    score: float
+    note: str = ""
+
+
+class Candidate(Value):
+    """An instance that was considered."""
+
+    instance_id: str
+    score: float
+    note: str = ""
+
+
+class TaskAssigned(Fact, channel="task"):
+    """This instance gets this attempt, for these reasons. The node that holds the instance acts on it."""
+
+    workspace_id: str
+    task_id: str
+    attempt_id: str
+    instance_id: str
+    node_id: str
+    node_session: str
+    incarnation: int
+    deadline_ms: int
+    work: Work
+    reasons: tuple[Reason, ...] = ()
+    runners_up: tuple[Candidate, ...] = ()
+
+
+class TaskQueued(Fact, channel="task"):
+    """No instance can take the attempt now; it waits, and why."""
+
+    workspace_id: str
+    task_id: str
+    attempt_id: str
+    work: Work
+    reason: str
+
+
+class InstanceNeeded(Fact, channel="task"):
+    """The roster wants one more instance of a profession, because tasks wait for it."""
+
+    workspace_id: str
+    need_id: str
+    profession: str
+    agent: str = ""
+    reason: str = ""
+
+
+class NeedEnded(Fact, channel="task"):
+    """An instance that tasks wait for will not come, or an answer to the need has not come in time."""
+
+    workspace_id: str
+    need_id: str = ""  # empty when the instance was not made for a need of the roster
+    profession: str
+    code: str  # refused, failed (in its creation), timeout
+    reason: str
+
+
+class AssignmentsDeferred(Fact, channel="task"):
+    """More tasks of a profession can be assigned than one decision holds: the roster goes on at once. When it does, it
+    says `deferred` false."""
+
+    workspace_id: str
+    profession: str
+    deferred: bool = True
+
+
+class TasksSettled(Fact, channel="task"):
+    """These attempts are over; their slots are free."""
+
+    workspace_id: str
+    attempts: tuple[str, ...]
+    failed: tuple[str, ...] = ()  # those of them that ended without a good result
+
+
+class AttemptCancelled(Fact, channel="task"):
+    """The node must stop this attempt and report its end; without an instance it was still in the queue."""
+
+    workspace_id: str
+    run_id: str
+    task_id: str
+    attempt_id: str
+    instance_id: str = ""
+    node_id: str = ""
+    reason: str
+
+
+class TaskLost(Fact, channel="task"):
+    """An attempt will bring no result; only runs retries."""
+
+    workspace_id: str
+    run_id: str
+    task_id: str
+    attempt_id: str
+    instance_id: str = ""
+    code: str  # timeout, queue_timeout, worker_lost, refused
+    reason: str
+
+
+class RosterChanged(Fact, channel="task"):
+    """The roster took note of an instance: on its way, added, changed, draining or removed."""
+
+    workspace_id: str
+    instance_id: str
+    status: str  # coming (it has no worker yet, or none any more), ready, draining, gone
+    profession: str = ""
+    agent: str = ""
+    node_id: str = ""
+    node_session: str = ""
+    incarnation: int = 0
+    slots: int = 0
+    skills: Mapping[str, int] = {}
+    on_demand: bool = False
+    need_id: str = ""  # the need that this instance answers
+    reason: str = ""
+
+
+class InstanceVacated(Fact, channel="task"):
+    """Nothing is assigned to this instance and nothing will be."""
+
+    workspace_id: str
+    instance_id: str
+
+
+class InstanceIdle(Fact, channel="task"):
+    """An instance that was made on demand has had nothing to do for its idle time; it may go."""
+
+    workspace_id: str
+    instance_id: str
+    idle_ms: int
+
+
+# Reports of nodes.
+
+
+class TaskCompleted(Report, channel="task"):
+    """An attempt ended well. Each attempt is answered by exactly one TaskCompleted or TaskFailed."""
+
+    workspace_id: str
+    run_id: str
+    stage: str
+    task_id: str
+    attempt_id: str
+    instance_id: str
+    node_id: str
+    node_session: str
+    incarnation: int
+    result: str = "{}"  # JSON
+    outputs: tuple[Content, ...] = ()
+    reads: tuple[Read, ...] = ()
+    quality: float = -1.0  # 0 to 1 as the agent states it; below 0 for none
+    usage: Usage | None = None
+    started_at_ms: int = 0
+
+
+class TaskFailed(Report, channel="task"):
+    """An attempt ended without a good result; partial output is kept."""
+
+    workspace_id: str
+    run_id: str
+    stage: str
+    task_id: str
+    attempt_id: str
+    instance_id: str
+    node_id: str
+    node_session: str
+    incarnation: int
+    code: str  # error, timeout, cancelled, worker_lost
+    reason: str
+    outputs: tuple[Content, ...] = ()
+    usage: Usage | None = None
+    started_at_ms: int = 0
+
+
+RECORDS: tuple[type[Record], ...] = (
+    TaskAssigned,
+    TaskQueued,
+    InstanceNeeded,
+    NeedEnded,
+    AssignmentsDeferred,
+    TasksSettled,
+    AttemptCancelled,
+    TaskLost,
+    RosterChanged,
+    InstanceVacated,
+    InstanceIdle,
+    TaskCompleted,
+    TaskFailed,
+)

@@ -1,0 +1,265 @@
+"""Runs on the TaskChannel: what people ask of them, and the facts of orchestrator.runs."""
+
+from collections.abc import Mapping
+
+from bus.record import Ask, Fact, Record, Value, derive_id
+from services.records.content import Artifact, Content, Read, Usage, Work
+from services.records.token import Moves
+
+
+def run_id_of(ask_id: str) -> str:
+    """Id of the run that an ask leads to, so that whoever asks can follow the run from the start."""
+    return f"run-{derive_id('run', ask_id)[:16]}"
+
+
+class RunRequested(Ask, channel="task"):
+    """Start a run of a workflow. The definition is canonical JSON in the blob store."""
+
+    workspace_id: str
+    workflow_id: str
+    definition: str  # digest
+    inputs: tuple[Content, ...] = ()
+    professions: Mapping[str, str] = {}  # digests of the professions that the definition names, by id
+    tags: Mapping[str, str] = {}
+
+
+class RunCancelRequested(Ask, channel="task"):
+    """End a run now; its unfinished stages are cancelled."""
+
+    workspace_id: str
+    run_id: str
+    reason: str = ""
+
+
+class SignalRequested(Ask, channel="task"):
+    """Trigger the stages of a run that wait for this signal."""
+
+    workspace_id: str
+    run_id: str
+    signal: str
+    payload: str = "{}"  # JSON
+
+
+class TaskAnswerRequested(Ask, channel="task"):
+    """A person's answer to a task of a `human` stage."""
+
+    workspace_id: str
+    run_id: str
+    task_id: str
+    result: str = "{}"  # JSON
+    outputs: tuple[Content, ...] = ()
+
+
+# Facts of orchestrator.runs.
+
+
+class RunStarted(Fact, channel="task"):
+    """A run exists from here on; it keeps this definition for life."""
+
+    workspace_id: str
+    run_id: str
+    ask_id: str
+    workflow_id: str
+    definition: str
+    inputs: tuple[Artifact, ...] = ()
+    actor: str = ""
+    tags: Mapping[str, str] = {}
+    timeout_ms: int = 0  # of the whole run; 0 for none
+    moves: Moves | None = None
+
+
+class RunRefused(Fact, channel="task"):
+    """The ask for a run led to none, with the reason in a sentence."""
+
+    workspace_id: str
+    run_id: str
+    ask_id: str
+    reason: str
+
+
+class TaskRequested(Fact, channel="task"):
+    """Asks the roster for one attempt at a task."""
+
+    workspace_id: str
+    task_id: str
+    attempt: int  # 1, 2 … within this execution
+    attempt_id: str
+    work: Work
+
+
+class AttemptFailed(Fact, channel="task"):
+    """An attempt ended without a result that counts; the task is tried again at `retry_at_ms`, or not (0)."""
+
+    workspace_id: str
+    run_id: str
+    stage: str
+    execution: int
+    item: int = -1
+    task_id: str
+    attempt_id: str
+    code: str  # error, timeout, queue_timeout, worker_lost, refused
+    reason: str
+    retry_at_ms: int = 0
+
+
+class CancelRequested(Fact, channel="task"):
+    """Runs no longer wants an attempt; the roster sees to it."""
+
+    workspace_id: str
+    run_id: str
+    task_id: str
+    attempt_id: str
+    reason: str
+
+
+class Token(Value):
+    """One token that an ended stage sent along an edge: taken or skipped."""
+
+    edge: int  # index in the definition's list of edges
+    taken: bool
+
+
+class StageStarted(Fact, channel="task"):
+    """A stage execution began that needs no worker, or whose work is more than one task (wait, subflow, map,
+    review)."""
+
+    workspace_id: str
+    run_id: str
+    stage: str
+    execution: int
+    item: int = -1
+    task_id: str = ""
+    waits_for: str = ""  # mutex:NAME, signal:NAME, stage:ID, time, review or person; empty for an end
+    until_ms: int = 0  # when the wait is over at the latest; 0 for never
+    detail: str = "{}"  # JSON by kind of stage
+
+
+class ReviewRequested(Fact, channel="task"):
+    """Asks for a review: who may answer, how many must approve, and what becomes of it in time."""
+
+    workspace_id: str
+    review_id: str
+    run_id: str
+    stage: str
+    execution: int
+    by: tuple[str, ...]  # "role:NAME", "profession:NAME", "person:NAME" or "instance:ID"; empty: anybody
+    quorum: int = 1
+    subject: tuple[Read, ...] = ()  # what is judged; a vote must have seen it
+    timeout_ms: int = 0  # 0 for none
+    on_timeout: str = "reject"  # approve, reject, escalate
+    escalate_to: str = ""
+
+
+class StageCompleted(Fact, channel="task"):
+    """A stage execution has its result and outputs."""
+
+    workspace_id: str
+    run_id: str
+    stage: str
+    execution: int
+    item: int = -1
+    task_id: str = ""
+    attempt_id: str = ""
+    attempts: int = 1
+    instance_id: str = ""
+    ask_id: str = ""  # of the signal or answer that completed it
+    result: str = "{}"  # JSON
+    outputs: tuple[Artifact, ...] = ()
+    reads: tuple[Read, ...] = ()
+    tokens: tuple[Token, ...] = ()
+    moves: Moves | None = None
+    started_at_ms: int = 0
+    usage: Usage | None = None
+
+
+class StageEnded(Fact, channel="task"):
+    """A stage execution ended without a result: failed, skipped or cancelled, and why."""
+
+    workspace_id: str
+    run_id: str
+    stage: str
+    execution: int
+    item: int = -1
+    task_id: str = ""
+    attempts: int = 0
+    instance_id: str = ""
+    status: str  # failed, skipped, cancelled
+    code: str = ""
+    reason: str = ""
+    outputs: tuple[Artifact, ...] = ()  # partial output
+    tokens: tuple[Token, ...] = ()
+    moves: Moves | None = None
+    started_at_ms: int = 0
+
+
+class ArtifactsConflicted(Fact, channel="task"):
+    """Two stages of a run wrote from one base version."""
+
+    workspace_id: str
+    run_id: str
+    name: str
+    base_version: int
+    kept: int  # version that stands
+    rejected: Artifact
+    stage: str
+    execution: int
+
+
+class ResultRefused(Fact, channel="task"):
+    """A report about an attempt that is not open was not applied."""
+
+    workspace_id: str
+    run_id: str
+    task_id: str
+    attempt_id: str
+    reason: str
+
+
+class AskRefused(Fact, channel="task"):
+    """An ask about a run led to nothing, with the reason in a sentence."""
+
+    workspace_id: str
+    run_id: str
+    ask_id: str
+    reason: str
+
+
+class RunEnding(Fact, channel="task"):
+    """Nothing of the run goes on from here; what is under way is cancelled before it ends."""
+
+    workspace_id: str
+    run_id: str
+    ask_id: str = ""  # of the ask that cancelled it
+    status: str  # completed, failed, cancelled
+    reason: str = ""
+
+
+class RunEnded(Fact, channel="task"):
+    """The end of a run."""
+
+    workspace_id: str
+    run_id: str
+    status: str  # completed, failed, cancelled
+    reason: str = ""
+
+
+RECORDS: tuple[type[Record], ...] = (
+    RunRequested,
+    RunCancelRequested,
+    SignalRequested,
+    TaskAnswerRequested,
+    RunStarted,
+    RunRefused,
+    TaskRequested,
+    AttemptFailed,
+    CancelRequested,
+    StageStarted,
+    ReviewRequested,
+    StageCompleted,
+    StageEnded,
+    ArtifactsConflicted,
+    ResultRefused,
+    AskRefused,
+    RunEnding,
+    RunEnded,
+)
