@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from bus.address import open_log
+from bus.codec import Codec
 from bus.errors import NamespaceMismatch, Refused
 
 ROOT = Path(__file__).parents[2]
@@ -53,7 +54,6 @@ async def test_options_come_from_the_url_before_the_call(tmp_path: Path) -> None
         "kafka://host:9092,",
         "kafka://host:9092,other",
         "kafka://host:9092/topic",
-        "kafka://user@host:9092",
         "kafka://[::1:9092",
         "http://host:9092",
     ],
@@ -61,6 +61,34 @@ async def test_options_come_from_the_url_before_the_call(tmp_path: Path) -> None
 async def test_what_names_no_log_is_refused_with_what_would_be_right(url: str) -> None:
     with pytest.raises(Refused, match=r"sqlite:///PATH or kafka://HOST:PORT\[,HOST:PORT\]"):
         await open_log(url)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["kafka://user:hidden@host:9092", "kafka://user@host:9092", "kafka://host:9092?sasl=PLAIN&password=hidden"],
+)
+async def test_a_password_has_no_place_in_a_url_and_is_not_repeated(url: str) -> None:
+    with pytest.raises(Refused, match="CLAWX_KAFKA_PASSWORD_FILE") as refused:
+        await open_log(url)
+    assert "hidden" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("query", "reason"),
+    [
+        ("tls=perhaps", "tls is true or false"),
+        ("tls=true&sasl=GSSAPI&user=clawx", "no SASL mechanism"),
+        ("sasl=SCRAM-SHA-512&user=clawx", "needs a user name and a password"),
+        ("user=clawx", "of use only with a SASL mechanism"),
+        ("ca_file=ca.pem", "only with TLS"),
+        ("registry=localhost:8081", "names no schema registry"),
+        ("registry=http://user:hidden@localhost:8081", "schema registry has a name in it"),
+    ],
+)
+async def test_what_a_cluster_asks_for_is_checked_before_it_is_asked(query: str, reason: str) -> None:
+    with pytest.raises(Refused, match=reason) as refused:
+        await open_log(f"kafka://127.0.0.1:1?{query}", codec=Codec(()))
+    assert "hidden" not in str(refused.value)
 
 
 @pytest.mark.parametrize(
@@ -84,6 +112,7 @@ WITHOUT_CLIENT = """
 import asyncio, sys
 sys.modules["aiokafka"] = None
 from bus.address import open_log
+from bus.codec import Codec
 asyncio.run(open_log("kafka://127.0.0.1:1"))
 """
 
