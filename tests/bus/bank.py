@@ -1,4 +1,4 @@
-"""A small language and three roles for tests of the bus: deposits are split over accounts, posted to a safe and receipted.
+"""A small language and three roles for tests of the bus: deposits are split over accounts, posted to a safe, receipted.
 
 The teller hears asks, which anybody may repeat, and therefore remembers their ids. The clerk and the safe remember
 nothing: that they never act twice on a fact or a post is the bus's promise alone.

@@ -2,11 +2,12 @@
 
 import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from tests.simulation.bank_world import BankWorld
 from tests.simulation.loop import Stuck, VirtualLoop, simulate
+from tests.simulation.weather import STORMS, Weather
 
 COMMAND = "python -m tests.simulation.bank"
 
@@ -22,9 +23,9 @@ def silence() -> Iterator[None]:
         logging.disable(before)
 
 
-def run_world(seed: int) -> BankWorld:
+def run_world(seed: int, storms: Sequence[Weather] = STORMS) -> BankWorld:
     """One world from its beginning to its quiet end."""
-    loop, world = VirtualLoop(), BankWorld(seed)
+    loop, world = VirtualLoop(), BankWorld(seed, storms)
     with silence():
         try:
             simulate(world.run(), loop)

@@ -100,9 +100,9 @@ def _posts(lines: Sequence[Line], facts: Sequence[Line]) -> Iterator[str]:
     """Posts that count were delivered, and acted on once, in the order of their facts; nothing else ever was."""
     homes = {fact.at: fact for fact in facts if fact.type in ("Forwarded", "Receipt")}
     posts = {line.at: line for line in lines if line.kind == "post" and line.session}
-    for post in posts.values():
-        if post.cause not in homes:
-            yield f"I16: a post at {post.at} of a fact that does not count: {post.cause}"
+    for line in posts.values():
+        if line.cause not in homes:
+            yield f"I16: a post at {line.at} of a fact that does not count: {line.cause}"
     delivered = {post.cause for post in posts.values()}
     yield from (f"I1: the post of {at} was never delivered" for at in homes.keys() - delivered)
     acted: dict[tuple[Place, Place], list[int]] = defaultdict(list)

@@ -53,9 +53,9 @@ class Line:
 
 def _line(partition: Partition, stored: Stored) -> Line | None:
     try:
-        headers = {name: value.decode() for name, value in stored.headers if value is not None}
+        headers = {name: value.decode() for name, value in stored.headers if value}
         kind, role, session, epoch, seq, part, parts, cause = headers["clawx"].split("|", 7)
-        numbers = [int(n) for n in (epoch, seq, part, parts)]
+        numbers = int(epoch), int(seq), int(part), int(parts)
         name, record_id = headers["ce_type"], headers["ce_id"]
         body = fastavro.schemaless_reader(io.BytesIO(stored.value[10:]), SCHEMAS[name], None)
     except (KeyError, ValueError, EOFError, IndexError, TypeError, OverflowError, MemoryError):

@@ -74,6 +74,7 @@ class Process:
         passing: Callable[[Process, str], None] = lambda process, point: None,
     ) -> None:
         self.service = service
+        self.owned: frozenset[int] = frozenset()  # what the world means it to own
         self.log = SimulatedLog(storage, rng, weather, lambda point: passing(self, point))
         self.assignment = MovableAssignment()
         self.runtime = Runtime(

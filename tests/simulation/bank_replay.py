@@ -32,7 +32,8 @@ class Replay:
         role = ROLES_BY_NAME[line.role]
         state = self._last[line.place] if line.place in self._last else role.initial()
         if kind := KINDS.get(line.type):
-            state = role.evolve(state, kind.model_validate(_tuples(line.body)), line.time_ms)
+            fact: Any = kind.model_validate(_tuples(line.body))
+            state = role.evolve(state, fact, line.time_ms)
         self._last[line.place] = state
         self._folded.setdefault(line.place, {})[line.offset] = state
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+from collections.abc import Sequence
 
 from bus.channel import Partition
 from bus.errors import Retryable
@@ -19,7 +20,7 @@ from tests.simulation.bank_replay import Replay
 from tests.simulation.log import SimulatedLog
 from tests.simulation.loop import VirtualClock, elapse
 from tests.simulation.storage import Storage
-from tests.simulation.weather import CALM, CLIENTS, STORM
+from tests.simulation.weather import CALM, CLIENTS, STORMS, Weather
 
 PARTITIONS = 2
 QUIET_S = 16.0
@@ -32,9 +33,9 @@ SETTLE_S_MAX = 900.0
 class BankWorld:
     """A world of one seed. `run` goes through a storm, then through calm weather until nothing happens any more."""
 
-    def __init__(self, seed: int) -> None:
-        self.seed, self.rng = seed, random.Random(seed)
-        self.weather = STORM
+    def __init__(self, seed: int, storms: Sequence[Weather] = STORMS) -> None:
+        self.seed, self.rng, self.storms = seed, random.Random(seed), storms
+        self.is_calm = False
         self.storage = Storage(PARTITIONS, self._landed)
         self.book = Book(self.storage.records)
         self.replay = Replay(self.book)
@@ -62,7 +63,8 @@ class BankWorld:
     def _start(self, service: str) -> Process:
         skew_ms = self.rng.choice((0, 0, -3000, 2000))
         clock = VirtualClock(asyncio.get_running_loop(), skew_ms)
-        return Process(service, self.storage, self.rng, self.weather, clock, self.blobs)
+        weather = CALM if self.is_calm else self.rng.choice(self.storms)
+        return Process(service, self.storage, self.rng, weather, clock, self.blobs)
 
     # Asking.
 
@@ -159,7 +161,7 @@ class BankWorld:
 
     async def _calm(self) -> None:
         """The faults stop: one process of each service is left and owns everything, until the log is quiet."""
-        self.weather = CALM
+        self.is_calm = True
         await elapse(6)
         for processes in self.processes.values():
             for process in processes:

@@ -17,6 +17,16 @@ class Weather:
 
 
 CALM = Weather()
-STORM = Weather(lost=0.01, late=0.01, unheard=0.01, twice=0.002, slow=0.05, unavailable=0.01, small=0.7)
+STORMS = (
+    Weather(lost=0.01, late=0.01, unheard=0.01, twice=0.002, slow=0.05, unavailable=0.01, small=0.7),
+    Weather(late=0.06, unheard=0.02, slow=0.05, small=0.5),
+    Weather(lost=0.04, twice=0.01, slow=0.1, small=0.9),
+    Weather(unheard=0.05, slow=0.3, unavailable=0.03),
+)
+"""Of which every process has one of its own."""
+
+LATE = (Weather(late=0.3, slow=0.1, small=0.9),)
+"""Whatever was given up still comes."""
+
 CLIENTS = Weather(lost=0.02, late=0.02, unheard=0.04, twice=0.05, slow=0.05, unavailable=0.01)
 """Outside the system: whoever publishes, with whatever client."""
