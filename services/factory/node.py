@@ -149,7 +149,7 @@ class Node:
         )
         self._holdings = Holdings(
             directory=self._instances,
-            drivers=make_drivers(settings.drivers, self._launching, settings.start_timeout_ms),
+            drivers=make_drivers(settings.drivers, self._launching, settings.start_timeout_ms, self._background),
             stop_grace_ms=settings.stop_grace_ms,
             live=self._hearing.live,
             attempts=self._attempts,

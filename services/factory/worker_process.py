@@ -3,14 +3,16 @@
 import asyncio
 import logging
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from services.factory.agents.command import stdout_name
 from services.factory.agents.envelope import EnvelopeBroken, read_envelope
 from services.factory.agents.port import FAILURES, Assignment, failed
+from services.factory.background import Background
 from services.factory.drivers.launching import Launching
 from services.factory.drivers.port import WorkerFailed, WorkerPlan
 from services.factory.worker.frames import FRAME_BYTES_MAX, read_frame, write_assignment, write_frame
@@ -19,13 +21,17 @@ from services.factory.worker.launcher import PRINTED
 logger = logging.getLogger(__name__)
 
 
+class FrameBroken(Exception):
+    """A frame that is none of those a worker may send."""
+
+
 class WorkerProcess:
     """One worker started by the launcher."""
 
     needs_files = True
 
-    def __init__(self, plan: WorkerPlan, launching: Launching, limits: tuple[str, ...]) -> None:
-        self._plan, self._launching = plan, launching
+    def __init__(self, plan: WorkerPlan, launching: Launching, limits: tuple[str, ...], background: Background) -> None:
+        self._plan, self._launching, self._background = plan, launching, background
         self.limits = limits
         self.pid = self.born = 0
         self.gone: asyncio.Future[str] = asyncio.get_running_loop().create_future()
@@ -49,10 +55,10 @@ class WorkerProcess:
                 raise
         ended.add_done_callback(self._end)
         reader, self._writer = await asyncio.open_unix_connection(sock=mine, limit=FRAME_BYTES_MAX)
-        self._following = asyncio.create_task(self._follow(reader))
-        await self._hear_hello(start_timeout_ms)
+        self._following = self._background.start(self._follow(reader))
+        await self._wait_for_hello(start_timeout_ms)
 
-    async def _hear_hello(self, timeout_ms: int) -> None:
+    async def _wait_for_hello(self, timeout_ms: int) -> None:
         either: list[asyncio.Future[Any]] = [self._said_hello, self.gone]
         await asyncio.wait(either, timeout=timeout_ms / 1000, return_when=asyncio.FIRST_COMPLETED)
         if self.gone.done():
@@ -68,28 +74,48 @@ class WorkerProcess:
         return ""
 
     async def _follow(self, reader: asyncio.StreamReader) -> None:
-        """Take frames until the worker is gone; one that breaks the rules is ended."""
+        """Act on frames until the worker is gone."""
+        while act := await self._next(reader):
+            act()
+
+    async def _next(self, reader: asyncio.StreamReader) -> Callable[[], None] | None:
+        """What the next frame asks for; None when there will be no more. A worker that breaks the rules is ended."""
         try:
-            while line := await reader.readline():
-                self._take(read_frame(line))
-        except (ValueError, KeyError, TypeError) as error:
+            line = await reader.readline()
+            return self._understand(read_frame(line)) if line else None
+        except (ValueError, FrameBroken) as error:
             logger.error("worker %s broke the rules of its socket: %s", self._plan.worker_id, error)
             await self._launching.kill(self._plan.worker_id)
         except ConnectionError as error:
             logger.debug("the socket of worker %s ended: %s", self._plan.worker_id, error)
+        return None
 
-    def _take(self, message: Mapping[str, Any]) -> None:
-        if "pong" in message:
-            self._answered = True
-        elif "line" in message:
-            if (attempt_id := str(message["attempt"])) in self._declared:
-                self._plan.printed(attempt_id, str(message["line"]))
-        elif "ended" in message:
-            self._take_end(str(message["ended"]), str(message["code"]), message["envelope"])
-        elif "hello" in message and not self._said_hello.done():
+    def _understand(self, message: Mapping[str, Any]) -> Callable[[], None]:
+        """What is to be done about a frame. What is said of attempts that this worker does not have is nothing."""
+        match message:
+            case {"pong": _}:
+                return self._hear_pong
+            case {"hello": _}:
+                return self._hear_hello
+            case {"line": str(line), "attempt": str(attempt_id)}:
+                return partial(self._hear_line, attempt_id, line)
+            case {"ended": str(attempt_id), "code": str(code), "envelope": dict(envelope)}:
+                return partial(self._hear_end, attempt_id, code, envelope)
+            case _:
+                raise FrameBroken(f"a frame with {', '.join(sorted(map(str, message)))[:200] or 'nothing'} in it")
+
+    def _hear_pong(self) -> None:
+        self._answered = True
+
+    def _hear_hello(self) -> None:
+        if not self._said_hello.done():
             self._said_hello.set_result(None)
 
-    def _take_end(self, attempt_id: str, code: str, envelope: Mapping[str, Any]) -> None:
+    def _hear_line(self, attempt_id: str, line: str) -> None:
+        if attempt_id in self._declared:
+            self._plan.printed(attempt_id, line)
+
+    def _hear_end(self, attempt_id: str, code: str, envelope: Mapping[str, Any]) -> None:
         declared = self._declared.pop(attempt_id, None)
         if declared is None:
             return

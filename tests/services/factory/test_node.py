@@ -215,3 +215,16 @@ async def test_a_cancel_for_another_node_is_not_for_this_one(world: World) -> No
         )
         await world.owners.say(cancelled)
         assert isinstance(await world.end_of(assigned), TaskCompleted)
+
+
+async def test_a_node_serves_on_kafka_as_well(kafka: str, namespace: str, tmp_path: Path) -> None:
+    async with World.open(tmp_path, f"kafka://{kafka}?namespace={namespace}") as world, world.node() as node:
+        first = await world.start("i1", workspace_id="w1", driver="inline")
+        second = await world.start("i2", workspace_id="w2")
+        for order in (first, second):
+            assert isinstance(await world.end_of(await world.assign(order)), TaskCompleted)
+        await world.owners.say(NodeLost(pool="default", node_id="n1", node_session=node.session, reason="lost"))
+        await world.first(WorkerGone, instance_id="i2")
+        await world.accept(node)
+        again = await world.start("i3", workspace_id="w1")
+        assert isinstance(await world.end_of(await world.assign(again)), TaskCompleted)

@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from services.factory.journal import JOURNAL, Journal, JournalDamaged
-from services.records.node import NodeJoined, WorkerGone
+from services.records.node import NodeJoined, WorkerGone, WorkerStarted
 from services.records.task import TaskCompleted, TaskFailed
 from tests.eventually import eventually
 from tests.services.factory.process_table import find_processes
@@ -71,6 +71,45 @@ async def test_the_next_life_reports_what_was_open_then_joins_anew(tmp_path: Pat
     journal = Journal(tmp_path / "node-n1")
     assert (journal.attempts, journal.instances, journal.reports) == ({}, {}, {})
     journal.close()
+
+
+async def doom(directory: Path, count: int) -> bool:
+    """Kill a node at its n-th line, then let its next life say what became of its work.
+
+    False if it did not come so far.
+    """
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "tests.services.factory.doomed_node", str(directory), str(count)), cwd=ROOT
+    )
+    if await process.wait() != -signal.SIGKILL:
+        return False
+    await eventually(lambda: find_processes(directory) == [], timeout_s=2, what=f"killed at {count}, nothing runs on")
+    async with World.open(directory) as world, world.node() as node:
+        started = {each.instance_id for each in world.all(WorkerStarted)}
+        gone = [each for each in world.all(WorkerGone) if each.node_session != node.session]
+        assert started <= {each.instance_id for each in gone}, f"killed at {count}: {started} were never reported gone"
+        ends = {
+            (type(each.record).__name__, each.record.attempt_id, each.id)
+            for each in world.heard
+            if each.record.channel == "task"
+        }
+        assert len(ends) == len({attempt_id for _, attempt_id, _ in ends}), f"killed at {count}: {ends} ended twice"
+        assert list((directory / "node-n1").glob("instances/*")) == []
+    journal = Journal(directory / "node-n1")
+    journal.close()
+    assert (journal.attempts, journal.instances, journal.reports) == ({}, {}, {})
+    return True
+
+
+@pytest.mark.parametrize("count", [2, 4, 6, 9, 12])
+async def test_wherever_a_node_is_killed_nothing_is_leaked_or_said_twice(tmp_path: Path, count: int) -> None:
+    assert await doom(tmp_path, count)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("count", range(1, 25))
+async def test_wherever_a_node_is_killed_at_all(tmp_path: Path, count: int) -> None:
+    assert await doom(tmp_path, count) or count > 14
 
 
 async def test_workers_that_outlive_node_and_launcher_are_killed_by_the_next_life(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from bus.backends.sqlite import SqliteLog
+from bus.address import open_log
 from bus.blobs import DirectoryBlobs, digest_of
 from bus.channel import Partition, partition_number
 from bus.clock import SystemClock
@@ -109,9 +109,12 @@ class World:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, directory: Path, **heard: tuple[type[Record], ...]) -> AsyncIterator[World]:
-        """`heard` are record types that the world listens to, by channel, instead of HEARD."""
-        log = await SqliteLog.open(directory / "log", partitions=PARTITIONS)
+    async def open(cls, directory: Path, url: str = "", **heard: tuple[type[Record], ...]) -> AsyncIterator[World]:
+        """On the log of a URL, else on an embedded one in the directory.
+
+        `heard` are record types that the world listens to, by channel, instead of HEARD.
+        """
+        log = await open_log(url or f"sqlite:///{directory / 'log'}", partitions=PARTITIONS)
         world = cls(log, directory)
         await world._listen(heard or HEARD)
         try:
