@@ -29,12 +29,31 @@ def engine(
     from services.cli.bench.engine import bench_engine
     from services.cli.failure import Wrong
     from services.cli.loop import run_async
-    from services.cli.terminal import log_to_stderr, print_json, print_line
+    from services.cli.terminal import log_to_stderr
 
     if agent not in ("inline", "process"):
         raise Wrong(f"--agent is inline or process, not {agent!r}")
     log_to_stderr()
-    figures = run_async(bench_engine(bus, runs, concurrency, workspaces, agent))
+    _print(run_async(bench_engine(bus, runs, concurrency, workspaces, agent)), as_json)
+
+
+@app.command()
+def replay(
+    runs: Annotated[int, typer.Option("--runs", min=1, help="How many three-stage runs are recorded first.")] = 1000,
+    as_json: Json = False,
+) -> None:
+    """Fold a log from its beginning, and decide all that stands in it again."""
+    from services.cli.bench.replay import bench_replay
+    from services.cli.loop import run_async
+    from services.cli.terminal import log_to_stderr
+
+    log_to_stderr()
+    _print(run_async(bench_replay(runs)), as_json)
+
+
+def _print(figures: dict[str, object], as_json: bool) -> None:
+    from services.cli.terminal import print_json, print_line
+
     if as_json:
         print_json(figures)
         return
