@@ -7,7 +7,7 @@ import pytest
 
 pytest_plugins = ["tests.brokers.fixtures"]
 
-FIXTURES_OF = {"kafka": {"kafka", "kafka_broker"}, "postgres": {"postgres", "database"}}
+FIXTURES_OF = {"kafka": {"kafka", "kafka_broker", "secured_kafka"}, "postgres": {"postgres", "database"}}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

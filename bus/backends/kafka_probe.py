@@ -7,7 +7,7 @@ import logging
 import ssl
 
 from aiokafka.conn import AIOKafkaConnection, collect_hosts, create_conn
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, UnsupportedSaslMechanismError
 from aiokafka.protocol.metadata import MetadataRequest
 
 from bus.backends.kafka_failures import refusal
@@ -67,16 +67,22 @@ def _told(error: BaseException, server: str, settings: KafkaSettings) -> BusErro
         return Refused(f"the certificate of Kafka at {server} is not to be trusted: {error.verify_message}")
     if isinstance(error, ssl.SSLError):
         return Refused(f"Kafka at {server} cannot be spoken to by TLS: {error.reason or error}")
+    if isinstance(error, UnsupportedSaslMechanismError):
+        return Refused(f"Kafka at {server} does not offer {security.sasl_mechanism}")
     if refusal(error):
         who = f" the user {security.username!r} by {security.sasl_mechanism}" if security.sasl_mechanism else ""
-        return Refused(f"Kafka at {server} refuses{who}: {error}")
-    reason = _closed(security) if isinstance(error, KafkaError) else str(error) or type(error).__name__
+        said = next((each for each in error.args if isinstance(each, str)), type(error).__name__)
+        return Refused(f"Kafka at {server} refuses{who}: {said}")
+    ended = isinstance(error, KafkaError | ConnectionResetError)
+    reason = _ended(error, security) if ended else str(error) or type(error).__name__
     which = "" if server == settings.bootstrap else f"{server}: "
     return Unavailable(f"no answer from Kafka at {settings.bootstrap}: {which}{reason}")
 
 
-def _closed(security: KafkaSecurity) -> str:
-    """A server that wants more than we give ends the connection without a word."""
+def _ended(error: BaseException, security: KafkaSecurity) -> str:
+    """A server that wants more than we give, or does not understand it, ends the connection without a word."""
+    if security.tls and isinstance(error, ConnectionResetError):
+        return "it ended the connection; does it speak TLS?"
     wants = [name for name, given in (("TLS", security.tls), ("a user", security.sasl_mechanism)) if not given]
     return "it ended the connection" + (f"; does it want {' or '.join(wants)}?" if wants else "")
 

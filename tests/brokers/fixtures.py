@@ -7,6 +7,7 @@ import psycopg
 import pytest
 
 from tests.brokers.absence import AbsentError
+from tests.brokers.kafka_secured import Secured
 from tests.brokers.kafka_source import KafkaBroker, KafkaSource
 from tests.brokers.postgres_source import postgres_url
 
@@ -25,6 +26,18 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield source.shared()
     except AbsentError as reason:
         pytest.skip(f"no Kafka broker: {reason}")
+    finally:
+        source.close()
+
+
+@pytest.fixture(scope="session")
+def secured_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
+    """A broker that requires TLS and SASL; tests share it, each in its `namespace`."""
+    source = KafkaSource(lambda: tmp_path_factory.mktemp("kafka"))
+    try:
+        yield source.secured()
+    except AbsentError as reason:
+        pytest.skip(f"no secured Kafka broker: {reason}")
     finally:
         source.close()
 

@@ -17,11 +17,11 @@ PROPERTIES = """\
 process.roles=broker,controller
 node.id=1
 controller.quorum.bootstrap.servers={host}:{controller_port}
-listeners=PLAINTEXT://{host}:{port},CONTROLLER://{host}:{controller_port}
-advertised.listeners=PLAINTEXT://{host}:{port},CONTROLLER://{host}:{controller_port}
+listeners={protocol}://{host}:{port},CONTROLLER://{host}:{controller_port}
+advertised.listeners={protocol}://{host}:{port},CONTROLLER://{host}:{controller_port}
 controller.listener.names=CONTROLLER
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
-inter.broker.listener.name=PLAINTEXT
+listener.security.protocol.map={protocol}:{protocol},CONTROLLER:PLAINTEXT
+inter.broker.listener.name={protocol}
 log.dirs={home}/data-{port}
 offsets.topic.replication.factor=1
 offsets.topic.num.partitions=4
@@ -41,6 +41,8 @@ class KafkaProcess:
 
     All methods block until what they ask for is so; in a coroutine call them by `asyncio.to_thread`.
     """
+
+    protocol = "PLAINTEXT"
 
     def __init__(self, jars: Path, home: Path) -> None:
         self._jars = jars
@@ -105,12 +107,14 @@ class KafkaProcess:
     def _format(self) -> None:
         self.port, controller_port = free_ports(2)
         self._home.mkdir(parents=True, exist_ok=True)
-        text = PROPERTIES.format(host=HOST, port=self.port, controller_port=controller_port, home=self._home)
-        self._properties.write_text(text)
+        text = PROPERTIES.format(
+            protocol=self.protocol, host=HOST, port=self.port, controller_port=controller_port, home=self._home
+        )
+        self._properties.write_text(text + self._further_properties())
         tool = self._java("-XX:TieredStopAtLevel=1", main="kafka.tools.StorageTool")
         identity = subprocess.run([*tool, "random-uuid"], check=True, capture_output=True, text=True).stdout.split()[-1]
         with self.output.open("ab") as output:
-            options = ["--standalone", "-t", identity, "-c", str(self._properties)]
+            options = ["--standalone", "-t", identity, "-c", str(self._properties), *self._format_options()]
             subprocess.run([*tool, "format", *options], check=True, stdout=output, stderr=output)
 
     def _launch(self) -> None:
@@ -129,7 +133,18 @@ class KafkaProcess:
     def _is_decided(self) -> bool:
         """Tell whether it serves or has ended, which is all there is to wait for."""
         assert self._process is not None
-        return self._process.poll() is not None or serves_clients(HOST, self.port)
+        return self._process.poll() is not None or self._serves()
+
+    def _serves(self) -> bool:
+        return serves_clients(HOST, self.port)
+
+    def _further_properties(self) -> str:
+        """What a broker with demands of its own is told beyond the rest."""
+        return ""
+
+    def _format_options(self) -> list[str]:
+        """What its data directory is made with beyond the rest."""
+        return []
 
     def _java(self, *options: str, main: str) -> list[str]:
         return ["java", *options, "-cp", f"{self._jars}/*", main]

@@ -10,6 +10,7 @@ from tests.brokers.engine import require_engine
 from tests.brokers.jars import kafka_jars
 from tests.brokers.kafka_container import KafkaContainer
 from tests.brokers.kafka_process import KafkaProcess
+from tests.brokers.kafka_secured import Secured, SecuredKafkaProcess
 
 
 class KafkaBroker(Protocol):
@@ -53,6 +54,12 @@ class KafkaSource:
         """Start a broker that the caller may break."""
         ways: list[tuple[str, Callable[[], KafkaBroker]]] = [("container", self._container), ("jars", self._process)]
         return first_present(ways)
+
+    def secured(self) -> Secured:
+        """Start a broker that wants TLS and a password; only from jars, since its users are made with its data."""
+        broker = SecuredKafkaProcess(kafka_jars(), self._new_home())
+        self._started(broker)
+        return broker.clients
 
     def close(self) -> None:
         """End every broker that was started here."""
