@@ -7,9 +7,10 @@ from typing import Any
 
 from bus.feed import Feeds
 from bus.fence import Fence
+from bus.home_fold import HomeFold, chunks_until
 from bus.reader import Admission, Place
 from bus.record import DeadlineReached, Envelope, Origin
-from bus.seat import HomeFold, Seat, chunks_until
+from bus.seat import Seat
 from bus.session import Garbled, Session
 
 _claim, _init, _read = Seat._claim, Session.__init__, HomeFold.read
