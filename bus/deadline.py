@@ -51,6 +51,12 @@ class Deadlines:
                 self._heap = _merge(self._heap, _Node(at_ms, name, 1, None, None))
             self._size = len(times)
 
+    __snapshot__ = True
+
+    def __reduce__(self) -> tuple[type[Deadlines], tuple[Map[str, int]]]:
+        """The times alone: the heap follows from them, and may be deep."""
+        return Deadlines, (self.times,)
+
     def set(self, name: str, at_ms: int) -> Deadlines:
         """With this deadline at this time, wherever it was before."""
         heap = _merge(self._heap, _Node(at_ms, name, 1, None, None))

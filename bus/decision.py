@@ -9,10 +9,10 @@ from typing import NamedTuple
 from bus.channel import Partition
 from bus.codec import Codec, Peek
 from bus.errors import Undecodable, UnknownRecordType
+from bus.home_fold import chunks_until
 from bus.log import Log, Stored
 from bus.reader import START, Admission, Place
 from bus.record import Fact
-from bus.seat import chunks_until
 
 
 class Said(NamedTuple):

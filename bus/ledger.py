@@ -25,6 +25,17 @@ class Post(NamedTuple):
     trace: str
 
 
+class LedgerSaved(NamedTuple):
+    """A ledger as a snapshot keeps it; what follows from the newest `Heard` is restored from it."""
+
+    newest_heard: Heard | None
+    last: dict[str, int]
+    acknowledged: dict[Peer, int]
+    open_posts: dict[Peer, deque[Post]]
+    time_ms: int
+    numbers: dict[Peer, int]
+
+
 class Ledger:
     """Positions and fences of the newest `Heard`, the last cause on each input, and the numbering of posts.
 
@@ -40,6 +51,7 @@ class Ledger:
         self.acknowledged: dict[Peer, int] = {}
         self.open_posts: dict[Peer, deque[Post]] = {}
         self.time_ms = 0
+        self.newest_heard: Heard | None = None
         self._numbers: dict[Peer, int] = {}
 
     def note_cause(self, cause: str) -> None:
@@ -66,10 +78,26 @@ class Ledger:
         return post
 
     def _restore(self, heard: Heard) -> None:
+        self.newest_heard = heard
         self.inputs = {i.channel: Place(i.offset, Fences.restored(i.fences).by_role) for i in heard.inputs}
         self.received = {(p.role, p.partition): p.number for p in heard.received}
         for count in heard.acknowledged:
             self.acknowledge((count.role, count.partition), count.number)
+
+    def saved(self) -> LedgerSaved:
+        """A copy that later changes do not touch."""
+        posts = {peer: deque(queue) for peer, queue in self.open_posts.items()}
+        acknowledged, numbers = dict(self.acknowledged), dict(self._numbers)
+        return LedgerSaved(self.newest_heard, dict(self.last), acknowledged, posts, self.time_ms, numbers)
+
+    @classmethod
+    def restored(cls, partitions: int, saved: LedgerSaved) -> Ledger:
+        ledger = cls(partitions)
+        ledger.last, ledger.acknowledged, ledger.open_posts = saved.last, saved.acknowledged, saved.open_posts
+        ledger.time_ms, ledger._numbers = saved.time_ms, saved.numbers
+        if saved.newest_heard is not None:
+            ledger._restore(saved.newest_heard)
+        return ledger
 
     def receive(self, sender: Peer, number: int) -> bool:
         """Whether a post is the next one of its sender; counts it if so."""

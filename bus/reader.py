@@ -32,12 +32,13 @@ class Admission:
     def __init__(self, codec: Codec, place: Place = START) -> None:
         self._codec = codec
         self.offset = place.offset
+        self.newest: Stored | None = None  # the record before `offset`, once one was read
         self.fences = Fences(dict(place.fences))
 
     def admit(self, chunk: Iterable[Stored]) -> Iterator[tuple[Stored, Peek | Undecodable, bool]]:
         """Each record with what its headers say, or why they say nothing, and whether it counts."""
         for stored in chunk:
-            self.offset = stored.offset + 1
+            self.offset, self.newest = stored.offset + 1, stored
             try:
                 peek = self._codec.peek(stored)
             except Undecodable as error:

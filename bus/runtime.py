@@ -19,6 +19,7 @@ from bus.feed import Feeds
 from bus.log import Log
 from bus.seat import Seat
 from bus.session import HEARD_RECORDS_MAX, Ports
+from bus.snapshot import Snapshots
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +38,7 @@ class Runtime:
         homes: Mapping[str, str],
         random: Random | None = None,
         heard_records_max: int = HEARD_RECORDS_MAX,
+        snapshots: Snapshots | None = None,
     ) -> None:
         self._log, self._roles = log, tuple(roles)
         self._feeds = Feeds(log, codec)
@@ -50,6 +52,7 @@ class Runtime:
             partitions=log.partitions,
             random=random or SystemRandom(),
             heard_records_max=heard_records_max,
+            snapshots=snapshots,
         )
         self._seats: dict[tuple[str, int], tuple[Seat, asyncio.Task[None]]] = {}
         self._assigned = asyncio.Event()

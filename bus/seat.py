@@ -5,25 +5,29 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from bus.appender import SharedAppender
 from bus.channel import Partition, Position
-from bus.codec import Codec, Peek
+from bus.codec import Peek
 from bus.decider import Role
-from bus.errors import Fatal, Retryable, Undecodable
-from bus.feed import CHUNK_RECORDS_MAX, Feeds, Subscription
-from bus.ledger import Ledger
+from bus.errors import Fatal, Retryable
+from bus.feed import Feeds, Subscription
+from bus.home_fold import HomeFold
 from bus.log import Appender, Log, Stored
-from bus.reader import START, Admission, Place
-from bus.record import Claimed, Envelope, Heard, InputQuarantined, Origin, PostAcknowledged, derive_id, derive_trace
+from bus.reader import START, Place
+from bus.record import Claimed, Envelope, Origin, PostAcknowledged, derive_id, derive_trace
 from bus.session import Ports, Session
+from bus.snapshot import SNAPSHOT_RECORDS, Snapshot, Snapshots
 
 logger = logging.getLogger(__name__)
 
 CLAIM_BACKOFF_MIN_MS = 50
 CLAIM_BACKOFF_MAX_MS = 5_000
+
+HANDED_OVER_RECORDS = 1_000
+"""Own facts since the last snapshot that make one worth while at hand-over."""
 
 
 class SessionLost(Exception):
@@ -45,6 +49,7 @@ class Seat:
         self._timer: asyncio.TimerHandle | None = None
         self._timer_ms = 0
         self._targets: dict[str, int] = {}
+        self._savings: set[asyncio.Task[None]] = set()
 
     @property
     def name(self) -> str:
@@ -92,6 +97,8 @@ class Seat:
     async def _claim(self, appender: Appender) -> Session:
         """Fold home, claim with the next epoch, fold up to the own claim; the session may decide from there."""
         fold = HomeFold(self.role, self.home, self._ports.codec, self._log.partitions)
+        if self._ports.snapshots is not None:
+            await fold.start(self._log, self._ports.snapshots)
         end = (await self._log.ends([self.home]))[self.home]
         await fold.read(self._log, end)
         claim = Origin("claim", self.role.name, f"{self._ports.random.getrandbits(64):016x}", fold.epoch + 1)
@@ -107,7 +114,7 @@ class Seat:
         await fold.read(self._log, claimed_at + 1)
         if fold.session != claim.session:
             raise SessionLost(f"session {fold.session} claimed it first")
-        return Session(
+        session = Session(
             self.role,
             self.home,
             claim,
@@ -119,6 +126,8 @@ class Seat:
             lose=lambda reason: self._lose_claim(claim, reason),
             progressed=self._progressed,
         )
+        session.confirmed_records = fold.records
+        return session
 
     async def _listen(self, session: Session) -> None:
         """Hear every input from where the fold says, then go live once all were heard up to where they end now."""
@@ -187,11 +196,30 @@ class Seat:
         """
         if (session := self.session) and session.live:
             self._guarded(lambda: session.note_heard(self._places, least=1))
+            self._take_snapshot(session, HANDED_OVER_RECORDS)
             self._feeds.detach(self)
             while self.session is session and not session.is_settled:
                 self._feeds.room.clear()
                 await self._feeds.room.wait()
+            await asyncio.gather(*self._savings)
         self.leave()
+
+    def _take_snapshot(self, session: Session, least: int) -> None:
+        """Keep the fold, if so much was read back since the last time; being immutable, it is written in a thread."""
+        snapshots = self._ports.snapshots
+        if snapshots is None or session.confirmed_records < least:
+            return
+        if snapshot := session.snapshot(self._feeds.place(self.home), self._feeds.newest(self.home)):
+            saving = asyncio.create_task(self._save(snapshots, snapshot))
+            self._savings.add(saving)
+            saving.add_done_callback(self._savings.discard)
+
+    async def _save(self, snapshots: Snapshots, snapshot: Snapshot) -> None:
+        """A snapshot that cannot be kept costs time at the next start and nothing else."""
+        try:
+            await asyncio.to_thread(snapshots.save, self.role, self.home, snapshot)
+        except OSError as error:
+            logger.warning("a snapshot of %s was not kept: %s", self.name, error)
 
     # What the feeds tell; nothing here may raise.
 
@@ -222,6 +250,7 @@ class Seat:
         session.flush()
         if session.live:
             session.note_heard(self._places)
+            self._take_snapshot(session, SNAPSHOT_RECORDS)
             self._set_timer()
         else:
             self._check_live()
@@ -261,59 +290,3 @@ class Seat:
         self._feeds.room.set()
         if self._timer is None:
             self._guarded(self._set_timer)
-
-
-class HomeFold:
-    """The fold of a role's own admitted facts on its home partition, with the fences found on the way."""
-
-    def __init__(self, role: Role[Any], home: Partition, codec: Codec, partitions: int) -> None:
-        self.role, self.home, self._codec = role, home, codec
-        self.state = role.initial()
-        self.ledger = Ledger(partitions)
-        self._admission = Admission(codec)
-
-    @property
-    def epoch(self) -> int:
-        fence = self._admission.fences.by_role.get(self.role.name)
-        return fence.epoch if fence else 0
-
-    @property
-    def session(self) -> str:
-        fence = self._admission.fences.by_role.get(self.role.name)
-        return fence.session if fence else ""
-
-    async def read(self, log: Log, end: int) -> None:
-        """Fold on, up to but not including this offset."""
-        async for chunk in chunks_until(log, self.home, self._admission.offset, end):
-            for stored, peek, counts in self._admission.admit(chunk):
-                if counts and isinstance(peek, Peek) and peek.origin.role == self.role.name:
-                    self._fold(stored, peek)
-
-    def _fold(self, stored: Stored, peek: Peek) -> None:
-        if peek.origin.kind != "fact":
-            return
-        try:
-            fact = self._codec.decode(stored, peek, self.home).record
-        except Undecodable as error:
-            raise Fatal(f"{self.role.name} cannot read its own fact at {self.home}/{stored.offset}: {error}") from error
-        self.ledger.time_ms = max(self.ledger.time_ms, stored.time_ms)
-        self.ledger.note_cause(peek.origin.cause)
-        self.ledger.note(fact, peek.id, Position(*self.home, stored.offset), peek.trace)
-        if not isinstance(fact, Heard | InputQuarantined):
-            self.state = self.role.evolve(self.state, fact, stored.time_ms)
-
-
-async def chunks_until(log: Log, partition: Partition, start: int, end: int) -> AsyncIterator[list[Stored]]:
-    """The records of a partition from `start` up to but not including `end`, in chunks."""
-    if start >= end:
-        return
-    reader = await log.reader({partition: start})
-    try:
-        while start < end:
-            chunk = (await reader.read(records_max=CHUNK_RECORDS_MAX)).get(partition, ())
-            wanted = [stored for stored in chunk if stored.offset < end]
-            if wanted:
-                start = wanted[-1].offset + 1
-                yield wanted
-    finally:
-        await reader.close()

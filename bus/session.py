@@ -26,12 +26,14 @@ from bus.record import (
     DeadlineReached,
     Envelope,
     Fact,
+    Heard,
     InputQuarantined,
     Origin,
     PostAcknowledged,
     derive_id,
     derive_trace,
 )
+from bus.snapshot import Snapshot, Snapshots, witness_of
 
 logger = logging.getLogger(__name__)
 
@@ -53,6 +55,7 @@ class Ports:
     partitions: int
     random: Random = field(default_factory=SystemRandom)  # session ids and jitter
     heard_records_max: int = HEARD_RECORDS_MAX
+    snapshots: Snapshots | None = None
 
 
 class Garbled(NamedTuple):
@@ -100,6 +103,8 @@ class Session:
         self._acknowledgements: deque[tuple[int, Peer, int]] = deque()
         self._recovered = dict(ledger.last)
         self._heard = 0
+        self._read_seq = -1  # of the last own fact that was read, part of a whole batch or not
+        self.confirmed_records = 0  # own facts read back since a snapshot was taken
 
     # Hearing.
 
@@ -262,6 +267,7 @@ class Session:
         elif not counts:
             self._lose(f"its own record at {self.home}/{stored.offset} does not count: a batch before it is missing")
         else:
+            self._read_seq = origin.seq
             self._confirm(self._outbox.read_back(origin.seq), stored.offset)
 
     def _confirm(self, decisions: list[Staged], last_offset: int) -> None:
@@ -271,7 +277,10 @@ class Session:
         self.confirmed, self.confirmed_at = decisions[-1].state, last_offset
         last_seq = decisions[-1].last_seq
         for staged in decisions:
+            self.confirmed_records += len(staged.facts)
             self.ledger.note_cause(staged.cause)
+            if isinstance(staged.facts[0], Heard):
+                self.ledger.newest_heard = staged.facts[0]
             if staged.has_posts:
                 first = last_offset - (last_seq - staged.last_seq) - len(staged.facts) + 1
                 self._post(staged, first)
@@ -346,6 +355,13 @@ class Session:
         cause_id = f"{self.claim.session}|heard|{self._outbox.staged_seq}"
         self._outbox.stage([fact], "", cause_id, derive_trace(str(self.home)), self._now_ms(), self.state)
         self._outbox.flush()
+
+    def snapshot(self, place: Place, newest: Stored | None) -> Snapshot | None:
+        """The fold up to this place of home; None while it stands in the middle of a batch of ours."""
+        if newest is None or self._read_seq != self._outbox.confirmed_seq:
+            return None
+        self.confirmed_records = 0
+        return Snapshot(place, witness_of(newest), self.confirmed, self.ledger.saved())
 
     @property
     def has_room(self) -> bool:

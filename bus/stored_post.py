@@ -11,11 +11,11 @@ from bus.codec import Codec, Peek
 from bus.decider import Role
 from bus.difference import POST, Difference
 from bus.errors import Undecodable, UnknownRecordType
+from bus.home_fold import chunks_until
 from bus.ledger import Peer
 from bus.log import Log, Stored
 from bus.reader import Admission
 from bus.record import Posted
-from bus.seat import chunks_until
 
 
 class Due(NamedTuple):

@@ -22,6 +22,7 @@ from bus.codec import Codec
 from bus.decider import Role
 from bus.log import Log
 from bus.runtime import Runtime
+from bus.snapshot import DirectorySnapshots
 from services.factory.node import Node, NodeSettings
 from services.health.monitor import Monitor, MonitorSettings
 from services.namespace import check_namespace
@@ -65,7 +66,15 @@ class System:
 
     async def host_roles(self, stack: AsyncExitStack, service: str, roles: Sequence[Role[Any]]) -> None:
         """Host these roles on the partitions that the service's group gives to this process."""
-        runtime = Runtime(log=self.log, codec=self.codec, blobs=self.blobs, clock=self.clock, roles=roles, homes=HOMES)
+        runtime = Runtime(
+            log=self.log,
+            codec=self.codec,
+            blobs=self.blobs,
+            clock=self.clock,
+            roles=roles,
+            homes=HOMES,
+            snapshots=DirectorySnapshots(self.settings.blob_directory / "snapshots" / self.log.namespace),
+        )
         stack.push_async_callback(runtime.close)
         assignment = await join_group(self.log, service)
         task = self._start(service, runtime.run(assignment))

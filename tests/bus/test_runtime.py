@@ -20,6 +20,7 @@ from bus.publisher import Publisher
 from bus.reader import START, FencedReader
 from bus.record import Envelope, Heard, InputQuarantined
 from bus.runtime import Runtime
+from bus.snapshot import Snapshots
 from tests.bus.bank import CLERK, HOMES, LANGUAGE, ROLES, SAFE, TELLER, Deposited, DepositRequested, Reminded, Stored
 
 CODEC = Codec(LANGUAGE)
@@ -38,9 +39,20 @@ class MemoryBlobs:
 
 @asynccontextmanager
 async def running(
-    log: Log, roles: Sequence[Role[Any]] = ROLES, blobs: MemoryBlobs | None = None
+    log: Log,
+    roles: Sequence[Role[Any]] = ROLES,
+    blobs: MemoryBlobs | None = None,
+    snapshots: Snapshots | None = None,
 ) -> AsyncIterator[Runtime]:
-    runtime = Runtime(log=log, codec=CODEC, blobs=blobs or MemoryBlobs(), clock=SystemClock(), roles=roles, homes=HOMES)
+    runtime = Runtime(
+        log=log,
+        codec=CODEC,
+        blobs=blobs or MemoryBlobs(),
+        clock=SystemClock(),
+        roles=roles,
+        homes=HOMES,
+        snapshots=snapshots,
+    )
     assignment = StaticAssignment(range(PARTITIONS))
     task = asyncio.create_task(runtime.run(assignment))
     try:

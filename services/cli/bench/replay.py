@@ -9,7 +9,7 @@ from bus.blob_cache import BlobReader
 from bus.channel import Partition
 from bus.codec import Codec
 from bus.log import Log
-from bus.seat import HomeFold, chunks_until
+from bus.home_fold import HomeFold, chunks_until
 from services.audit.rehearsal import Rehearsal, Scope
 from services.cli.bench.fleet import fleet
 from services.cli.bench.load import Load
