@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, MutableMapping
 from dataclasses import dataclass, replace
 
 from bus.record import Envelope, Record
@@ -56,7 +56,7 @@ def fold_instances(envelopes: Iterable[Envelope]) -> dict[str, Instance]:
     return found
 
 
-def apply(found: dict[str, Instance], envelope: Envelope) -> None:
+def apply(found: MutableMapping[str, Instance], envelope: Envelope) -> None:
     """Take one record in."""
     record, time_ms = envelope.record, envelope.time_ms
     if isinstance(record, InstanceAccepted):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, MutableMapping
 from dataclasses import dataclass, replace
 
 from bus.record import Envelope, Record
@@ -36,22 +36,27 @@ def fold_reviews(envelopes: Iterable[Envelope]) -> dict[str, Review]:
     """Every review by its id, in the order in which they were opened."""
     found: dict[str, Review] = {}
     for envelope in envelopes:
-        record = envelope.record
-        if isinstance(record, ReviewOpened):
-            found[record.review_id] = _opened(record)
-            continue
-        known = found.get(getattr(record, "review_id", ""))
-        if known is None:
-            continue
-        match record:
-            case VoteRecorded():
-                known = replace(known, votes=known.votes + 1)
-            case ReviewEscalated():
-                known = replace(known, by=record.by, quorum=1, closes_at_ms=record.closes_at_ms)
-            case ReviewClosed():
-                known = replace(known, status="approved" if record.approved else "rejected", reason=record.reason)
-        found[known.review_id] = known
+        apply(found, envelope)
     return found
+
+
+def apply(found: MutableMapping[str, Review], envelope: Envelope) -> None:
+    """Take one record in."""
+    record = envelope.record
+    if isinstance(record, ReviewOpened):
+        found[record.review_id] = _opened(record)
+        return
+    known = found.get(getattr(record, "review_id", ""))
+    if known is None:
+        return
+    match record:
+        case VoteRecorded():
+            known = replace(known, votes=known.votes + 1)
+        case ReviewEscalated():
+            known = replace(known, by=record.by, quorum=1, closes_at_ms=record.closes_at_ms)
+        case ReviewClosed():
+            known = replace(known, status="approved" if record.approved else "rejected", reason=record.reason)
+    found[known.review_id] = known
 
 
 def _opened(record: ReviewOpened) -> Review:

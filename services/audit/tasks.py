@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, MutableMapping
 from dataclasses import dataclass
 
 from bus.record import Envelope, Record
@@ -34,15 +34,21 @@ def fold_tasks(envelopes: Iterable[Envelope]) -> dict[str, Task]:
     """Every open task by its id, the oldest first."""
     found: dict[str, Task] = {}
     for envelope in envelopes:
-        record = envelope.record
-        match record:
-            case StageStarted(waits_for=waits_for) if waits_for == PERSON:
-                found[record.task_id] = _opened(record, envelope.time_ms)
-            case StageCompleted() | StageEnded():
-                found.pop(record.task_id, None)
-            case RunEnded():
-                found = {task_id: task for task_id, task in found.items() if task.run_id != record.run_id}
+        apply(found, envelope)
     return found
+
+
+def apply(found: MutableMapping[str, Task], envelope: Envelope) -> None:
+    """Take one record in."""
+    record = envelope.record
+    match record:
+        case StageStarted(waits_for=waits_for) if waits_for == PERSON:
+            found[record.task_id] = _opened(record, envelope.time_ms)
+        case StageCompleted() | StageEnded():
+            found.pop(record.task_id, None)
+        case RunEnded():
+            for task_id in [task_id for task_id, task in found.items() if task.run_id == record.run_id]:
+                del found[task_id]
 
 
 def _opened(record: StageStarted, time_ms: int) -> Task:
