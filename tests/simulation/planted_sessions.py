@@ -10,7 +10,8 @@ import bus.outbox
 from bus.fence import Fence, Fences
 from bus.outbox import Outbox
 from bus.record import Origin
-from bus.seat import HomeFold, Seat
+from bus.home_fold import HomeFold
+from bus.seat import Seat
 from bus.session import Session
 
 _read, _admit, _init = Fence.read, Fences.admit, Session.__init__
