@@ -131,7 +131,7 @@ async def test_an_assignment_heard_twice_is_worked_on_once(world: World, driver:
     await world.owners.say(assigned)
     await world.end_of(assigned)
     await world.owners.say(assigned)
-    await world.end_of(await world.assign(order))
+    await world.end_of(await world.assign(order, parameters={"script": [{"delay": "200ms"}]}))
     assert len(world.all(TaskCompleted, attempt_id=assigned.attempt_id)) == 1
 
 
