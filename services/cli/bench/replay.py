@@ -8,8 +8,8 @@ from typing import Any
 from bus.blob_cache import BlobReader
 from bus.channel import Partition
 from bus.codec import Codec
-from bus.log import Log
 from bus.home_fold import HomeFold, chunks_until
+from bus.log import Log
 from services.audit.rehearsal import Rehearsal, Scope
 from services.cli.bench.fleet import fleet
 from services.cli.bench.load import Load
