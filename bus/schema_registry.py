@@ -45,6 +45,8 @@ class RegistrySettings:
         split = urlsplit(self.url)
         if "@" in split.netloc:
             raise Refused("the URL of the schema registry has a name in it; give it, and the password, as settings")
+        if ":" in self.username:
+            raise Refused("the name of a user of the schema registry has no colon in it")
         if split.scheme not in ("http", "https") or not split.hostname or split.query or split.fragment:
             raise Refused(f"{self.url!r} names no schema registry; right would be http://HOST:PORT or https://HOST")
 
@@ -159,11 +161,12 @@ class SchemaRegistry:
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
             settings = self._settings
-            auth = aiohttp.BasicAuth(settings.username, settings.password) if settings.username else None
+            headers = {"Content-Type": _MEDIA_TYPE, "Accept": f"{_MEDIA_TYPE}, application/json"}
+            if settings.username:
+                headers["Authorization"] = aiohttp.encode_basic_auth(settings.username, settings.password)
             self._session = aiohttp.ClientSession(
-                auth=auth,
                 connector=aiohttp.TCPConnector(ssl=self._tls(), limit=CALLS_MAX),
-                headers={"Content-Type": _MEDIA_TYPE, "Accept": f"{_MEDIA_TYPE}, application/json"},
+                headers=headers,
                 timeout=aiohttp.ClientTimeout(total=settings.answer_ms_max / 1000),
             )
         return self._session

@@ -40,10 +40,10 @@ async def hosting(log: Log, codec: Codec) -> AsyncIterator[Runtime]:
         await runtime.close()
 
 
-async def publish(log: Log, codec: Codec, *records: Record) -> None:
-    """Each under an id by its place: ask-0, ask-1 …"""
+async def publish(log: Log, codec: Codec, *records: Record, first: int = 0) -> None:
+    """Each under an id by its place: ask-0, ask-1 …, or from another first number on."""
     publisher = Publisher(log, codec, SystemClock())
-    for number, record in enumerate(records):
+    for number, record in enumerate(records, first):
         await publisher.publish(record, record_id=f"ask-{number}")
     await publisher.close()
 
