@@ -90,9 +90,11 @@ def _reminders(facts: Sequence[Line]) -> Iterator[str]:
             rounds[ask_id] += 1
             if fact.body["round"] != rounds[ask_id]:
                 yield f"I10: round {fact.body['round']} of {ask_id} at {fact.at} is its number {rounds[ask_id]}"
-            if fact.time_ms < due[ask_id]:
+            if fact.time_ms < due.get(ask_id, 0):
                 yield f"I10: deadline {ask_id} acted before its time at {fact.at}"
-            due[ask_id] = fact.time_ms + every[ask_id]
+            if ask_id not in every:
+                yield f"I10: deadline {ask_id}, which was never set, acted at {fact.at}"
+            due[ask_id] = fact.time_ms + every.get(ask_id, 0)
     yield from (f"I10: {name} was reminded of {rounds[name]} times" for name in every if rounds[name] != REMINDERS)
 
 

@@ -72,6 +72,8 @@ class Process:
         clock: Clock,
         blobs: SimulatedBlobs,
         passing: Callable[[Process, str], None] = lambda process, point: None,
+        *,
+        heard_records_max: int = 0,
     ) -> None:
         self.service = service
         self.owned: frozenset[int] = frozenset()  # what the world means it to own
@@ -85,7 +87,7 @@ class Process:
             roles=SERVICES[service],
             homes=HOMES,
             random=rng,
-            heard_records_max=rng.choice((3, 20, 1000)),
+            heard_records_max=heard_records_max or rng.choice((3, 20, 1000)),
         )
         self.task = asyncio.create_task(self.runtime.run(self.assignment))
 

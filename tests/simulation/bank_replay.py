@@ -21,6 +21,7 @@ class Replay:
         self._folded: dict[Place, dict[int, Any]] = {}
         self._last: dict[Place, Any] = {}
         self._compared: dict[Place, tuple[int, Any]] = {}
+        self._unfoldable: list[str] = []
         self.compared = 0
 
     def read_on(self) -> None:
@@ -33,12 +34,17 @@ class Replay:
         state = self._last[line.place] if line.place in self._last else role.initial()
         if kind := KINDS.get(line.type):
             fact: Any = kind.model_validate(_tuples(line.body))
-            state = role.evolve(state, fact, line.time_ms)
+            try:
+                state = role.evolve(state, fact, line.time_ms)
+            except Exception as error:  # noqa: BLE001 — whatever it is, the log does not fold
+                self._unfoldable.append(f"I6: {line.role} cannot fold {line.at}: {type(error).__name__}: {error}")
         self._last[line.place] = state
         self._folded.setdefault(line.place, {})[line.offset] = state
 
     def differences(self, runtimes: Iterable[Runtime]) -> Iterator[str]:
         """Compare with everything that these runtimes hold as confirmed now."""
+        unfoldable, self._unfoldable = self._unfoldable, []
+        yield from unfoldable
         for runtime in runtimes:
             for role, home, state, offset in runtime.confirmed():
                 yield from self._compare((role, home), state, offset)

@@ -8,9 +8,9 @@ from typing import Any
 
 import bus.outbox
 from bus.fence import Fence, Fences
+from bus.home_fold import HomeFold
 from bus.outbox import Outbox
 from bus.record import Origin
-from bus.home_fold import HomeFold
 from bus.seat import Seat
 from bus.session import Session
 
