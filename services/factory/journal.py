@@ -2,16 +2,20 @@
 
 A file of JSON lines, appended as things happen and rewritten with what still matters when it has grown. An entry is on
 its way to the disk when `write` returns, which outlives the process; a `durable` one outlives the machine as well. A
-line that was cut off by a crash is the last one and is dropped.
+line that was cut off by a crash is the last one and is dropped. While the disk is full, entries wait in memory, and are
+written first as soon as there is room.
 """
 
 import json
+import logging
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from bus.errors import Fatal
+
+logger = logging.getLogger(__name__)
 
 JOURNAL = "journal.jsonl"
 LINES_MAX = 20_000
@@ -42,6 +46,7 @@ class Journal:
         self._open: dict[str, dict[str, Entry]] = {"instance": {}, "attempt": {}, "report": {}}
         self._descriptor = -1
         self._lines = 0
+        self._unwritten = b""
         for entry in _read(self._path):
             self._apply(entry)
         self._rewrite()
@@ -63,12 +68,22 @@ class Journal:
         """Append an entry: session, launcher, places; instance, attempt or report with an id; gone, ended or sent."""
         entry = {"is": kind, "id": entry_id, **fields}
         self._apply(entry)
-        os.write(self._descriptor, _line(entry))
+        was_behind = bool(self._unwritten)
+        self._unwritten += _line(entry)
+        self._lines += 1
+        try:
+            self._flush(durable)
+            if self._lines > LINES_MAX:
+                self._rewrite()
+        except OSError as error:
+            if not was_behind:
+                logger.error("%s cannot be written, entries wait in memory: %s", self._path, error)
+
+    def _flush(self, durable: bool) -> None:
+        while self._unwritten:
+            self._unwritten = self._unwritten[os.write(self._descriptor, self._unwritten) :]
         if durable:
             os.fdatasync(self._descriptor)
-        self._lines += 1
-        if self._lines > LINES_MAX:
-            self._rewrite()
 
     def close(self) -> None:
         """Write no more."""
@@ -99,9 +114,9 @@ class Journal:
             yield from entries.values()
 
     def _rewrite(self) -> None:
+        _replace(self._path, list(self._entries()))
         self.close()
-        entries = list(self._entries())
-        _replace(self._path, entries)
+        self._unwritten = b""
         self._descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND)
         self._lines = 0
 

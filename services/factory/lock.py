@@ -4,7 +4,7 @@ import fcntl
 import os
 from pathlib import Path
 
-from bus.errors import Fatal
+from bus.errors import Fatal, Unavailable
 
 LOCK = "node.lock"
 
@@ -21,9 +21,15 @@ class DirectoryLock:
 
     @classmethod
     def take(cls, directory: Path) -> "DirectoryLock":
-        """Make the directory if need be and lock it; raises DirectoryLocked with a sentence that names the holder."""
-        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        descriptor = os.open(directory / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+        """Make the directory if need be and lock it.
+
+        Raises DirectoryLocked with a sentence that names the holder, and Unavailable where nothing can be written.
+        """
+        try:
+            directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+            descriptor = os.open(directory / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as error:
+            raise Unavailable(f"a node cannot work in {directory}: {error.strerror}") from error
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:

@@ -18,6 +18,7 @@ from typing import Any
 from bus.blobs import BlobStore
 from bus.clock import Clock
 from bus.codec import Codec
+from bus.errors import Unavailable
 from bus.log import Log
 from bus.publisher import Publisher
 from bus.record import Envelope, Record, derive_id
@@ -112,6 +113,9 @@ class Node:
         lock = DirectoryLock.take(directory)
         try:
             self._journal = Journal(directory)
+        except OSError as error:
+            lock.release()
+            raise Unavailable(f"a node cannot work in {directory}: {error.strerror}") from error
         except BaseException:
             lock.release()
             raise

@@ -1,13 +1,18 @@
 """The journal tells a later life what was open, whenever this one ends."""
 
+import errno
+import os
+import shutil
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bus.errors import Unavailable
 from services.factory import journal as journal_module
 from services.factory.journal import JOURNAL, Journal, JournalDamaged
+from services.factory.lock import DirectoryLock
 
 State = tuple[object, ...]
 
@@ -100,3 +105,37 @@ def test_any_bytes_are_read_or_refused(tmp_path_factory: pytest.TempPathFactory,
         Journal(directory).close()
     except JournalDamaged as error:
         assert "by hand" in str(error)  # noqa: PT017 -- most of these bytes are refused, not all
+
+
+def test_while_the_disk_is_full_entries_wait_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write, room = os.write, 1_000_000
+
+    def write_some(descriptor: int, data: bytes) -> int:
+        nonlocal room
+        if room <= 0:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        written = write(descriptor, data[:room])
+        room -= written
+        return written
+
+    journal = Journal(tmp_path)
+    monkeypatch.setattr(journal_module.os, "write", write_some)
+    journal.write("session", "s1", boot="b")
+    room = 20
+    for number in range(3):
+        journal.write("attempt", f"a{number}", order={})
+    cut = Journal(shutil.copytree(tmp_path, tmp_path / "copy"))
+    assert (cut.sessions, dict(cut.attempts)) == (["s1"], {}), "a line that is cut off is dropped"
+    cut.close()
+    room = 1_000_000
+    journal.write("ended", "a1")
+    journal.close()
+    again = Journal(tmp_path)
+    again.close()
+    assert list(again.attempts) == ["a0", "a2"]
+
+
+def test_a_directory_in_which_nothing_can_be_written_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(Unavailable, match=r"a node cannot work in .*: Not a directory"):
+        DirectoryLock.take(tmp_path / "file" / "node")
