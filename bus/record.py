@@ -38,6 +38,7 @@ class Ask(Record):
     """Somebody wants something."""
 
     actor: str = ""
+    actor_roles: tuple[str, ...] = ()  # as the door decided; none where the ask came through no door
     idempotency_key: str = ""
 
 

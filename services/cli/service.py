@@ -70,6 +70,7 @@ async def _serve_roles(settings: Settings, stop: Stop, name: str, node: bool, as
 
 
 async def _serve_gateway(settings: Settings, stop: Stop, as_json: bool) -> None:
+    from bus.client import LogBus
     from services.client import connect
     from services.gateway.key import keep_key
     from services.gateway.presence import announced
@@ -78,8 +79,8 @@ async def _serve_gateway(settings: Settings, stop: Stop, as_json: bool) -> None:
 
     key = settings.key or keep_key(settings.data)
     async with connect(settings.bus_url, settings=settings) as bus:
-        types = language_codec().types
-        async with open_gateway(bus, types, key=key, host=settings.host, port=settings.port) as url:
+        assert isinstance(bus, LogBus)  # a service is never behind another gateway
+        async with open_gateway(bus, language_codec(), key=key, host=settings.host, port=settings.port) as url:
             with announced(settings.data, url):
                 _announce(settings, "gateway", as_json, url=url)
                 await stop.asked.wait()

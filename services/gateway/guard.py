@@ -8,6 +8,7 @@ from collections.abc import Collection
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from services.gateway.caller import ROOT
 from services.wire import problem
 
 
@@ -18,7 +19,10 @@ class KeyGuard:
         self._app, self._key, self._open_paths = app, key.encode(), frozenset(open_paths)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "lifespan" or scope["path"] in self._open_paths or self._has_key(scope):
+        if scope["type"] == "lifespan" or scope["path"] in self._open_paths:
+            await self._app(scope, receive, send)
+        elif self._has_key(scope):
+            scope.setdefault("state", {})["caller"] = ROOT
             await self._app(scope, receive, send)
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008})

@@ -5,40 +5,45 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 import uvicorn
 
-from bus.client import Bus
+from bus.client import LogBus
+from bus.codec import Codec
 from bus.errors import Refused
-from bus.record import Record
 from services.gateway.app import make_app
+from services.gateway.desk import Desk
+from services.gateway.gateway import Gateway
+from services.gateway.views.reading import open_reading
 
 DRAIN_S_MAX = 3
 """How long calls under way have to end when the gateway closes."""
 
 
 @asynccontextmanager
-async def open_gateway(
-    bus: Bus, types: Mapping[str, type[Record]], *, key: str, host: str, port: int
-) -> AsyncIterator[str]:
+async def open_gateway(bus: LogBus, codec: Codec, *, key: str, host: str, port: int) -> AsyncIterator[str]:
     """Listen and give the URL; port 0 takes any that is free. Raises Refused when the address cannot be had."""
     listening = _listen(host, port)
     closing = asyncio.Event()
-    app = make_app(bus, types, key, closing)
-    config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=DRAIN_S_MAX)
-    server = _Server(config)
-    serving = asyncio.create_task(server.serve(sockets=[listening]), name="gateway")
-    try:
-        await server.listens.wait()
-        yield _url(listening)
-    finally:
-        closing.set()
-        server.should_exit = True
-        await serving
-        listening.close()
+    async with open_reading(bus.log, codec) as reading:
+        desk = Desk(bus, reading)
+        gateway = Gateway(bus=bus, codec=codec, reading=reading, desk=desk, closing=closing)
+        config = uvicorn.Config(
+            make_app(gateway, key), log_config=None, access_log=False, timeout_graceful_shutdown=DRAIN_S_MAX
+        )
+        server = _Server(config)
+        serving = asyncio.create_task(server.serve(sockets=[listening]), name="gateway")
+        try:
+            await server.listens.wait()
+            yield _url(listening)
+        finally:
+            closing.set()
+            server.should_exit = True
+            await serving
+            listening.close()
 
 
 class _Server(uvicorn.Server):

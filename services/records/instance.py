@@ -22,6 +22,7 @@ class InstanceRequested(Ask, channel="event"):
     skills: Mapping[str, int] = {}  # levels that override the profession's
     model: str = ""
     profession_digest: str = ""
+    team_id: str = ""  # whom it works with
 
 
 class InstanceDestroyRequested(Ask, channel="event"):

@@ -43,7 +43,7 @@ async def door(settings: Settings) -> AsyncIterator[Door]:
     behind = LogBus(log, codec, DirectoryBlobs(settings.blob_directory))
     key = keep_key(settings.data)
     async with (
-        open_gateway(behind, codec.types, key=key, host="127.0.0.1", port=0) as url,
+        open_gateway(behind, codec, key=key, host="127.0.0.1", port=0) as url,
         aiohttp.ClientSession() as http,
     ):
         front = HttpBus(url, read_key(settings), codec.types)

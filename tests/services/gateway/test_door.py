@@ -9,6 +9,7 @@ import pytest
 from bus.errors import BlobMissing, BlobTooLarge, Refused, Unavailable, UnknownRecordType
 from bus.record import Envelope
 from services.gateway import app
+from services.gateway.resources import artifacts
 from services.gateway.server import open_gateway
 from services.http_bus import HttpBus
 from services.records import language_codec
@@ -139,7 +140,7 @@ async def test_a_blob_that_is_not_there_and_what_is_no_digest(door: Door) -> Non
 
 
 async def test_a_blob_over_the_limit_is_given_up(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(app, "BLOB_BYTES_MAX", 1000)
+    monkeypatch.setattr(artifacts, "BLOB_BYTES_MAX", 1000)
     with pytest.raises(BlobTooLarge, match="limit of 1000"):
         await door.front.blobs.put(bytes(1001))
     assert await door.front.blobs.put(bytes(1000))
@@ -173,13 +174,13 @@ async def test_a_live_stream_ends_with_the_gateway_and_goes_on_with_the_next(doo
     codec, key = language_codec(), "another key"
     ask = RunCancelRequested(workspace_id="w", run_id="first")
     await door.behind.publish(ask)
-    async with open_gateway(door.behind, codec.types, key=key, host="127.0.0.1", port=0) as url:
+    async with open_gateway(door.behind, codec, key=key, host="127.0.0.1", port=0) as url:
         bus = HttpBus(url, key, codec.types)
         stream = aiter(bus.subscribe("task", [RunCancelRequested], key="w"))
         assert await _next_run(stream) == "first"
         port = int(url.rpartition(":")[2])
     reading = asyncio.ensure_future(_next_run(stream))
-    async with open_gateway(door.behind, codec.types, key=key, host="127.0.0.1", port=port):
+    async with open_gateway(door.behind, codec, key=key, host="127.0.0.1", port=port):
         await door.behind.publish(ask.model_copy(update={"run_id": "second"}))
         assert await reading == "second"
         await stream.aclose()  # type: ignore[attr-defined]  # a generator, which the protocol does not promise
@@ -189,5 +190,5 @@ async def test_a_live_stream_ends_with_the_gateway_and_goes_on_with_the_next(doo
 async def test_a_port_that_is_taken_is_named(door: Door) -> None:
     port = int(door.url.rpartition(":")[2])
     with pytest.raises(Refused, match=f"cannot listen on 127.0.0.1:{port}"):
-        async with open_gateway(door.behind, {}, key="k", host="127.0.0.1", port=port):
+        async with open_gateway(door.behind, language_codec(), key="k", host="127.0.0.1", port=port):
             pass

@@ -1,0 +1,262 @@
+"""/runs: workflows under way and ended."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Body, Path, Query, Request, Response
+from pydantic import Field
+
+from services.audit.progress import Progress, hex_of, list_stages
+from services.gateway.answer import Fresh, Page, Turning, show, shown, written
+from services.gateway.caller import Caller, Calling, needs
+from services.gateway.definition import keep_bytes, keep_value, prepare
+from services.gateway.desk import Asking
+from services.gateway.gateway import PREFIX, Behind, Gateway
+from services.gateway.rejection import NotFound, Rejected
+from services.gateway.resources import field
+from services.gateway.resources.field import Name, Shown, Text, Workspace, Written, example
+from services.gateway.resources.workflows import EXAMPLE, Definition
+from services.gateway.views.runs import KeptRun
+from services.records.content import NAMES_MAX, Content
+from services.records.task import RunCancelRequested, RunRequested, SignalRequested
+
+router = APIRouter(prefix=f"{PREFIX}/runs", tags=["runs"])
+
+RunId = Annotated[Name, Path(examples=["run-0123456789abcdef"])]
+
+
+class StoredInput(field.Body):
+    """An input whose content was uploaded before."""
+
+    digest: Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
+    media_type: Annotated[str, Field(max_length=200)] = "application/octet-stream"
+
+
+class RunOrder(field.Body):
+    """Asks for a run."""
+
+    model_config = example({"workflow": EXAMPLE, "inputs": {"name": "world"}, "workspace_id": "default"})
+
+    workflow: Definition
+    inputs: Annotated[
+        dict[Name, Any], Field(default_factory=dict, max_length=NAMES_MAX, description="By name: text, or any JSON.")
+    ]
+    stored_inputs: Annotated[dict[Name, StoredInput], Field(default_factory=dict, max_length=NAMES_MAX)]
+    workspace_id: Workspace = "default"
+    tags: Annotated[dict[Name, Text], Field(default_factory=dict, max_length=NAMES_MAX)]
+
+
+class Output(Shown):
+    """The last version of an artifact of a run."""
+
+    version: int
+    sha256: str
+    size: int
+    media_type: str
+
+
+class StageShown(Shown):
+    """One execution of a stage that has ended."""
+
+    id: str
+    execution: int
+    item: int | None = None
+    status: str
+    attempts: int
+    instance_id: str | None
+    started_at: int | None
+    ended_at: int
+
+
+class OpenStage(Shown):
+    """One execution of a stage that is under way."""
+
+    id: str
+    execution: int
+    item: int | None
+    status: str
+    attempts: int
+    instance_id: str | None
+    since: int
+    reason: str | None
+
+
+class RunLine(Shown):
+    """A run in a line."""
+
+    run_id: str
+    workflow_id: str | None
+    workspace_id: str
+    status: str = Field(description="running, completed, failed, cancelled or refused.")
+    started_at: int
+    ended_at: int | None
+    reason: str | None
+
+
+class RunShown(RunLine):
+    """A run, stage by stage."""
+
+    outputs: dict[str, Output]
+    stages: list[StageShown]
+    open_stages: list[OpenStage]
+
+
+class RunWritten(Written):
+    """What a call did to a run."""
+
+    run_id: str
+    workspace_id: str
+    status: str
+
+
+@router.post("", status_code=201, response_model=RunWritten, **needs("operator", "runs:write"))
+async def start_run(order: RunOrder, gateway: Behind, asking: Asking) -> Response:
+    """Start a run of a workflow. `Prefer: wait=N` waits for its end."""
+    asking.caller.require("operator", order.workspace_id)
+    prepared = prepare(order.workflow, await gateway.reading.professions.catalogue(gateway.bus.blobs))
+    ask = RunRequested(
+        workspace_id=order.workspace_id,
+        workflow_id=prepared.workflow.id,
+        definition=prepared.workflow.digest(),
+        professions=await prepared.keep(gateway.bus.blobs),
+        inputs=tuple(await _inputs(gateway, order)),
+        tags={**prepared.workflow.tags, **order.tags},
+    )
+    answered = await gateway.desk.ask(ask, asking, order.workspace_id)
+    return await _written(gateway, answered.id, str(answered.shown_at), asking.wait_s, 201)
+
+
+async def _inputs(gateway: Gateway, order: RunOrder) -> list[Content]:
+    blobs = gateway.bus.blobs
+    contents = [await keep_value(blobs, name, value) for name, value in sorted(order.inputs.items())]
+    for name, stored in sorted(order.stored_inputs.items()):
+        if name in order.inputs:
+            raise Rejected(422, f"the input `{name}` is given twice")
+        contents.append(await keep_bytes(blobs, name, await blobs.get(stored.digest), stored.media_type))
+    return contents
+
+
+async def _written(gateway: Gateway, run_id: str, position: str, wait_s: float | None, status: int) -> Response:
+    runs = gateway.reading.runs.runs
+    if wait_s:
+        await gateway.reading.until("task", lambda: run_id not in runs or runs[run_id].progress.has_ended, wait_s)
+    progress = runs[run_id].progress
+    model = RunWritten(position=position, run_id=run_id, workspace_id=progress.workspace_id, status=progress.status)
+    return written(model, status, location=f"{router.prefix}/{run_id}", waited=wait_s)
+
+
+@router.get("", **shown(Page[RunLine], "Runs, the oldest first."), **needs("viewer", "runs:read"))
+async def list_runs(
+    request: Request,
+    gateway: Behind,
+    caller: Calling,
+    turn: Turning,
+    workspace_id: Annotated[str, Query(max_length=200)] = "",
+    status: Annotated[str, Query(max_length=200)] = "",
+    workflow_id: Annotated[str, Query(max_length=200)] = "",
+    _fresh: None = Fresh,
+) -> Response:
+    """List runs."""
+
+    def keep(each: KeptRun) -> bool:
+        found = each.progress
+        return (
+            caller.sees(found.workspace_id)
+            and workspace_id in ("", found.workspace_id)
+            and status in ("", found.status)
+            and workflow_id in ("", found.workflow_id)
+        )
+
+    return show(request, turn.page(gateway.reading.runs.runs, keep, lambda each: _line(each.progress)))
+
+
+@router.get("/{run_id}", **shown(RunShown, "The run."), **needs("viewer", "runs:read"))
+async def get_run(request: Request, gateway: Behind, caller: Calling, run_id: RunId, _fresh: None = Fresh) -> Response:
+    """Show one run, stage by stage."""
+    return show(request, _show(find_run(gateway, caller, run_id).progress))
+
+
+@router.post("/{run_id}/cancel", status_code=202, response_model=RunWritten, **needs("operator", "runs:write"))
+async def cancel_run(
+    gateway: Behind, asking: Asking, run_id: RunId, reason: Annotated[Text, Body(embed=True)] = ""
+) -> Response:
+    """End a run now; its unfinished stages are cancelled. `Prefer: wait=N` waits for its end."""
+    workspace = _operate(gateway, asking.caller, run_id)
+    ask = RunCancelRequested(workspace_id=workspace, run_id=run_id, reason=reason)
+    answered = await gateway.desk.ask(ask, asking, workspace)
+    return await _written(gateway, run_id, str(answered.shown_at), asking.wait_s, 202)
+
+
+class Signal(field.Body):
+    """A signal that stages may wait for."""
+
+    model_config = example({"name": "go", "payload": {"by": "hand"}})
+
+    name: Name
+    payload: Any = None
+
+
+@router.post("/{run_id}/signals", status_code=202, response_model=RunWritten, **needs("operator", "runs:write"))
+async def signal_run(signal: Signal, gateway: Behind, asking: Asking, run_id: RunId) -> Response:
+    """Trigger the stages of a run that wait for a signal."""
+    workspace = _operate(gateway, asking.caller, run_id)
+    payload = "{}" if signal.payload is None else json.dumps(signal.payload, ensure_ascii=True)
+    ask = SignalRequested(workspace_id=workspace, run_id=run_id, signal=signal.name, payload=payload)
+    answered = await gateway.desk.ask(ask, asking, workspace)
+    return await _written(gateway, run_id, str(answered.shown_at), None, 202)
+
+
+def _operate(gateway: Gateway, caller: Caller, run_id: str) -> str:
+    """The workspace of a run that the caller may operate on."""
+    workspace = find_run(gateway, caller, run_id).progress.workspace_id
+    caller.require("operator", workspace)
+    return workspace
+
+
+def find_run(gateway: Gateway, caller: Caller, run_id: str) -> KeptRun:
+    """A run that the caller may see; raises NotFound."""
+    found = gateway.reading.runs.runs.get(run_id)
+    if found is None or not caller.sees(found.progress.workspace_id):
+        raise NotFound(f"run {run_id}")
+    return found
+
+
+def _line_fields(progress: Progress) -> dict[str, Any]:
+    return {
+        "run_id": progress.run_id,
+        "workflow_id": progress.workflow_id or None,
+        "workspace_id": progress.workspace_id,
+        "status": progress.status,
+        "started_at": progress.started_at_ms or progress.ended_at_ms,
+        "ended_at": progress.ended_at_ms or None,
+        "reason": progress.reason or None,
+    }
+
+
+def _line(progress: Progress) -> RunLine:
+    return RunLine(**_line_fields(progress))
+
+
+def _show(progress: Progress) -> RunShown:
+    outputs = {
+        name: Output(version=each.version, sha256=hex_of(each.digest), size=each.size, media_type=each.media_type)
+        for name, each in sorted(progress.artifacts.items())
+    }
+    open_stages = [
+        OpenStage(
+            id=each.key.stage,
+            execution=each.key.execution,
+            item=each.key.item if each.key.item >= 0 else None,
+            status=each.status,
+            attempts=each.attempts,
+            instance_id=each.instance_id or None,
+            since=each.since_ms,
+            reason=each.reason or None,
+        )
+        for each in progress.executions.values()
+        if not each.has_ended
+    ]
+    stages = [StageShown.model_validate(each) for each in list_stages(progress)]
+    return RunShown(**_line_fields(progress), outputs=outputs, stages=stages, open_stages=open_stages)
