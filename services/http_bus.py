@@ -21,8 +21,8 @@ CALL_S_MAX = 60.0
 SILENCE_S_MAX = 30.0
 """A stream that brings not even a blank line for so long is broken."""
 
-REACH_S_MAX = 10.0
-"""How long a broken live stream may take to be taken up again."""
+REACH_S_MAX = 60.0
+"""How long a stream that broke off may take to be taken up again: a busy machine restarts a whole system meanwhile."""
 
 _RETRY_S = 0.25
 
@@ -58,25 +58,24 @@ class HttpBus:
         params |= {"key": key} if key else {}
         params |= {"live": "true" if live else "false"}
         seen: dict[Partition, int] = {}
-        loop = asyncio.get_running_loop()
-        give_up = loop.time() + REACH_S_MAX
+        reach = _Reach()
         while True:
             try:
-                async for envelope in self._stream({**params, **_after(channel, seen)}):
-                    give_up = loop.time() + REACH_S_MAX
+                async for envelope in self._stream({**params, **_after(channel, seen)}, reach):
                     if envelope.at:
                         seen[Partition(channel, envelope.at.number)] = envelope.at.offset
                     yield envelope
                 if not live:
                     return
             except Unavailable:
-                if not seen or loop.time() > give_up:
+                if reach.is_over():
                     raise
             await asyncio.sleep(_RETRY_S)
 
-    async def _stream(self, params: Mapping[str, str]) -> AsyncIterator[Envelope]:
+    async def _stream(self, params: Mapping[str, str], reach: _Reach) -> AsyncIterator[Envelope]:
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=SILENCE_S_MAX)
         async with self._asked("GET", "/records", params=params, timeout=timeout) as response:
+            reach.note()
             async for line in response.content:
                 if not line.strip():
                     continue
@@ -102,6 +101,24 @@ class HttpBus:
 
     async def close(self) -> None:
         await self._http.close()
+
+
+class _Reach:
+    """How long a gateway that did answer is waited for; one that never did is not."""
+
+    def __init__(self) -> None:
+        self._give_up: float | None = 0.0
+
+    def note(self) -> None:
+        """It answers; the time counts from when it breaks off."""
+        self._give_up = None
+
+    def is_over(self) -> bool:
+        """Whether it has been away for too long, now that it does not answer."""
+        now = asyncio.get_running_loop().time()
+        if self._give_up is None:
+            self._give_up = now + REACH_S_MAX
+        return now >= self._give_up
 
 
 class HttpBlobs:
