@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 
 from bus.record import Envelope, Record
 from services.records.task import RunEnded, RunRefused, RunStarted
@@ -23,6 +23,11 @@ class Run:
     started_at_ms: int
     ended_at_ms: int = 0
     reason: str = ""
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+    def is_tagged(self, wanted: Mapping[str, str | None]) -> bool:
+        """Whether it has all these tags, with these values where one is given."""
+        return all(name in self.tags and value in (None, self.tags[name]) for name, value in wanted.items())
 
 
 def fold_runs(envelopes: Iterable[Envelope]) -> dict[str, Run]:
@@ -56,6 +61,7 @@ def _started(record: RunStarted, time_ms: int) -> Run:
         workspace_id=record.workspace_id,
         status="running",
         started_at_ms=time_ms,
+        tags=record.tags,
     )
 
 
@@ -69,4 +75,5 @@ def describe(run: Run) -> dict[str, object]:
         "started_at": run.started_at_ms,
         "ended_at": run.ended_at_ms or None,
         "reason": run.reason or None,
+        "tags": dict(sorted(run.tags.items())),
     }

@@ -15,7 +15,7 @@ from services.cli.failure import DONE, FAILED, Wrong
 from services.cli.outputs import write_outputs
 from services.cli.profession_list import find_catalogue, read_catalogue
 from services.cli.run_input import Given, read_inputs
-from services.cli.run_request import ask_for_run
+from services.cli.run_request import Wish, ask_for_run
 from services.cli.terminal import print_json, print_line, tell
 from services.cli.watch import watch_run
 from services.cli.workflow_source import prepare, read_source, stage_names
@@ -36,7 +36,7 @@ class RunJob:
     settings: Settings
     source: WorkflowFile
     inputs: dict[str, Given]
-    workspace: str
+    wish: Wish
     timeout_ms: int
     out: Path | None
     as_json: bool
@@ -57,7 +57,9 @@ class RunJob:
         prepared = prepare(self.source, catalogue)
         for warning in prepared.warnings:
             tell(f"warning: {warning}")
-        asked = await ask_for_run(bus, prepared, self.inputs, self.workspace)
+        asked = await ask_for_run(bus, prepared, self.inputs, self.wish)
+        if asked.is_known:
+            tell(f"the key `{self.wish.key}` names the run {asked.run_id}, which is there already")
         title = prepared.workflow.name or prepared.workflow.id
         with make_display(f"{title}  {asked.run_id}", stage_names(prepared)) as display:
             progress = await watch_run(bus, asked, display, self.timeout_ms, failed)
@@ -85,7 +87,7 @@ def read_job(
     file: Path,
     typed: list[str],
     *,
-    workspace: str,
+    wish: Wish,
     timeout_ms: int,
     out: Path | None,
     as_json: bool,
@@ -97,7 +99,7 @@ def read_job(
         settings=settings,
         source=source,
         inputs=read_inputs(source, typed),
-        workspace=workspace,
+        wish=wish,
         timeout_ms=timeout_ms,
         out=out,
         as_json=as_json,

@@ -9,13 +9,13 @@ import typer
 
 from services.cli.failure import DONE, WRONG, Failed, Wrong
 from services.cli.option import WORKSPACE_DEFAULT, Bus, Data, Json, Server, Workspace, read_settings
-from services.cli.run import File, Inputs
+from services.cli.run import File, Inputs, Key, Tags, read_wish
 
 if TYPE_CHECKING:
     from bus.client import Bus as OpenBus
     from services.audit.progress import Progress
     from services.audit.runs import Run
-    from services.cli.run_request import Asked
+    from services.cli.run_request import Asked, Wish
     from services.definitions.problem import Problem
     from services.settings import Settings
 
@@ -70,6 +70,8 @@ def start(
     file: File,
     inputs: Inputs = None,
     workspace: Workspace = WORKSPACE_DEFAULT,
+    key: Key = "",
+    tags: Tags = None,
     bus: Bus = "",
     server: Server = "",
     data: Data = None,
@@ -83,14 +85,15 @@ def start(
     settings = read_settings(bus, server, data)
     if hosts_itself(settings):
         raise Wrong("nothing runs that would go on with it: use `clawx run`, or start the system with `clawx up`")
-    asked = run_async(_start(settings, file, inputs or [], workspace))
+    asked = run_async(_start(settings, file, inputs or [], read_wish(workspace, key, tags or [])))
     if as_json:
-        print_json({"run_id": asked.run_id, "workspace_id": asked.workspace_id, "position": str(asked.at)})
+        where = {"workspace_id": asked.workspace_id, "position": str(asked.at)}
+        print_json({"run_id": asked.run_id, **where, "known": asked.is_known})
     else:
         print_line(asked.run_id)
 
 
-async def _start(settings: Settings, file: Path, typed: list[str], workspace: str) -> Asked:
+async def _start(settings: Settings, file: Path, typed: list[str], wish: Wish) -> Asked:
     from services.cli.connection import asking
     from services.cli.profession_list import read_catalogue
     from services.cli.run_input import read_inputs
@@ -100,17 +103,27 @@ async def _start(settings: Settings, file: Path, typed: list[str], workspace: st
     source = read_source(file)
     async with asking(settings) as bus:
         prepared = prepare(source, await read_catalogue(bus))
-        return await ask_for_run(bus, prepared, read_inputs(prepared.source, typed), workspace)
+        return await ask_for_run(bus, prepared, read_inputs(prepared.source, typed), wish)
 
 
 @app.command("list")
-def list_(bus: Bus = "", server: Server = "", data: Data = None, as_json: Json = False) -> None:
+def list_(
+    tags: Annotated[
+        list[str] | None, typer.Option("--tag", metavar="NAME[=VALUE]", help="Only runs with this tag; repeatable.")
+    ] = None,
+    bus: Bus = "",
+    server: Server = "",
+    data: Data = None,
+    as_json: Json = False,
+) -> None:
     """List the runs, the oldest first."""
     from services.audit.runs import describe
     from services.cli.loop import run_async
     from services.cli.terminal import print_rows, say_time
 
-    rows = [describe(each) for each in run_async(_read_runs(read_settings(bus, server, data))).values()]
+    wanted = {name: value if sign else None for name, sign, value in (tag.partition("=") for tag in tags or [])}
+    found = run_async(_read_runs(read_settings(bus, server, data))).values()
+    rows = [describe(each) for each in found if each.is_tagged(wanted)]
     if not as_json:
         rows = [{**row, **{name: say_time(row[name]) for name in ("started_at", "ended_at")}} for row in rows]
     print_rows(rows, HEADS, as_json)

@@ -11,6 +11,7 @@ from bus.deadline import Deadlines
 from bus.record import derive_id
 from bus.seen import Seen
 from services.orchestrator.game import Game
+from services.orchestrator.keys import Keys
 from services.records.content import Artifact, Content
 from services.records.token import Due
 
@@ -70,6 +71,7 @@ class Runs(NamedTuple):
     live: Map[str, Run] = Map()
     seen: Seen = Seen()  # runs, asks and late results that were answered
     deadlines: Deadlines = Deadlines()
+    keys: Keys = Keys()
 
 
 @lru_cache(maxsize=IDS_MAX)

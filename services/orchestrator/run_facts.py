@@ -10,6 +10,7 @@ from immutables import Map
 from bus.errors import UnknownRecordType
 from bus.record import Fact
 from services.orchestrator.game import applied, attempted, begun, ended
+from services.orchestrator.keys import Answer, Keys
 from services.orchestrator.run import (
     CANCELLED,
     DUE,
@@ -47,12 +48,25 @@ def _started(state: Runs, fact: task.RunStarted, time_ms: int) -> Runs:
     timed = state._replace(
         seen=state.seen.add(fact.run_id, time_ms),
         deadlines=set_if(state.deadlines, name_of(RUN, fact.run_id), at_ms),
+        keys=_with_key(state, fact, "", time_ms),
     )
     return _kept(timed, _moved(run, fact.moves, time_ms), time_ms)
 
 
 def _refused(state: Runs, fact: task.RunRefused, time_ms: int) -> Runs:
-    return state._replace(seen=state.seen.add(fact.run_id, time_ms))
+    keys = _with_key(state, fact, fact.reason, time_ms)
+    return state._replace(seen=state.seen.add(fact.run_id, time_ms), keys=keys)
+
+
+def _with_key(state: Runs, fact: task.RunStarted | task.RunRefused, reason: str, time_ms: int) -> Keys:
+    if not fact.idempotency_key:
+        return state.keys
+    answer = Answer(fact.run_id, fact.body, reason)
+    return state.keys.add(fact.workspace_id, fact.idempotency_key, answer, time_ms)
+
+
+def _found(state: Runs, fact: task.RunFound, time_ms: int) -> Runs:
+    return state._replace(seen=state.seen.add(task.run_id_of(fact.ask_id), time_ms))
 
 
 def _ask_refused(state: Runs, fact: task.AskRefused, time_ms: int) -> Runs:
@@ -142,7 +156,7 @@ def _run_ended(state: Runs, fact: task.RunEnded, time_ms: int) -> Runs:
     for task_id in sorted(state.live[fact.run_id].open):
         state = _untimed(state, state.live[fact.run_id], task_id)
     deadlines = state.deadlines.clear(name_of(RUN, fact.run_id)).clear(name_of(GO_ON, fact.run_id))
-    return Runs(state.live.delete(fact.run_id), state.seen, deadlines)
+    return Runs(state.live.delete(fact.run_id), state.seen, deadlines, state.keys)
 
 
 # Parts of a run.
@@ -241,12 +255,13 @@ def _kept(state: Runs, run: Run, time_ms: int) -> Runs:
         deadlines = deadlines.set(name_of(GO_ON, run.run_id), time_ms)
     elif deadlines.times:
         deadlines = deadlines.clear(name_of(GO_ON, run.run_id))
-    return Runs(state.live.set(run.run_id, run), state.seen, deadlines)
+    return Runs(state.live.set(run.run_id, run), state.seen, deadlines, state.keys)
 
 
 _FOLDS: Mapping[type[Fact], Callable[[Runs, Any, int], Runs]] = {
     task.RunStarted: _started,
     task.RunRefused: _refused,
+    task.RunFound: _found,
     task.AskRefused: _ask_refused,
     task.ResultRefused: _result_refused,
     task.TaskRequested: _requested,

@@ -13,11 +13,12 @@ from services.definitions.workflow import Input
 from services.orchestrator.agenda import say
 from services.orchestrator.definition import Definition, read_definition
 from services.orchestrator.game import Game
+from services.orchestrator.keys import KEY_CHARS_MAX, body_of
 from services.orchestrator.run import Runs, artifact_of
 from services.orchestrator.tokens import Play
 from services.orchestrator.turn import Turn
 from services.records.content import INLINE_BYTES_MAX, Artifact, Content
-from services.records.task import RunRefused, RunRequested, RunStarted, run_id_of
+from services.records.task import RunFound, RunRefused, RunRequested, RunStarted, run_id_of
 
 RUNS_MAX = 20_000
 """Most live runs of a partition."""
@@ -30,24 +31,67 @@ class Refusal(Exception):
 
 
 def start(draft: Draft[Runs], heard: Envelope) -> None:
-    """Start a run, or say why not; an ask that was answered before leads to nothing."""
+    """Start a run, or say why not; an ask that was answered before leads to nothing, nor does a key to a second run."""
     asked: RunRequested = heard.record
     run_id = run_id_of(heard.id)
     if run_id in draft.state.seen or run_id in draft.state.live:
         return
+    body = body_of(asked) if asked.idempotency_key else ""
     try:
+        if _answer_again(draft, asked, heard.id, body):
+            return
         _check_room(draft.state)
+    except Refusal as refusal:
+        _refuse(draft, asked, heard.id, str(refusal))
+        return
+    try:
         definition = _definition(draft, asked.definition)
         inputs = tuple(_inputs(definition, asked.inputs))
     except Refusal as refusal:
-        reason = str(refusal)[:REASON_CHARS_MAX]
-        draft.add(RunRefused(workspace_id=asked.workspace_id, run_id=run_id, ask_id=heard.id, reason=reason))
+        _refuse(draft, asked, heard.id, str(refusal), key=asked.idempotency_key, body=body)
         return
-    _start(draft, asked, heard.id, definition, inputs)
+    _start(draft, asked, heard.id, definition, inputs, body)
+
+
+def _answer_again(draft: Draft[Runs], asked: RunRequested, ask_id: str, body: str) -> bool:
+    """Whether the key of the ask is known: then it gets the same answer. Raises Refusal for another body."""
+    key = asked.idempotency_key
+    if len(key) > KEY_CHARS_MAX:
+        raise Refusal(f"the idempotency key has {len(key)} characters, more than {KEY_CHARS_MAX}")
+    known = draft.state.keys.find(asked.workspace_id, key, draft.now_ms) if key else None
+    if known is None:
+        return False
+    if known.body != body:
+        raise Refusal(f"the idempotency key `{key}` was used for another ask, which led to {known.run_id}")
+    if known.reason:
+        raise Refusal(known.reason)
+    draft.add(RunFound(workspace_id=asked.workspace_id, run_id=known.run_id, ask_id=ask_id))
+    return True
+
+
+def _refuse(
+    draft: Draft[Runs], asked: RunRequested, ask_id: str, reason: str, *, key: str = "", body: str = ""
+) -> None:
+    """Refuse for good under a key; without one, the same ask may be made again."""
+    draft.add(
+        RunRefused(
+            workspace_id=asked.workspace_id,
+            run_id=run_id_of(ask_id),
+            ask_id=ask_id,
+            reason=reason[:REASON_CHARS_MAX],
+            idempotency_key=key,
+            body=body,
+        )
+    )
 
 
 def _start(
-    draft: Draft[Runs], asked: RunRequested, ask_id: str, definition: Definition, inputs: tuple[Artifact, ...]
+    draft: Draft[Runs],
+    asked: RunRequested,
+    ask_id: str,
+    definition: Definition,
+    inputs: tuple[Artifact, ...],
+    body: str,
 ) -> None:
     run_id, workflow = run_id_of(ask_id), definition.workflow
     turn = Turn(draft, run_id, definition, say)
@@ -65,6 +109,8 @@ def _start(
             actor=asked.actor,
             tags={**workflow.tags, **asked.tags},
             timeout_ms=workflow.timeout_ms or 0,
+            idempotency_key=asked.idempotency_key,
+            body=body,
             moves=moves,
         ),
     )

@@ -65,6 +65,8 @@ class RunStarted(Fact, channel="task"):
     actor: str = ""
     tags: Mapping[str, str] = {}
     timeout_ms: int = 0  # of the whole run; 0 for none
+    idempotency_key: str = ""
+    body: str = ""  # digest of what was asked for under the key
     moves: Moves | None = None
 
 
@@ -75,6 +77,16 @@ class RunRefused(Fact, channel="task"):
     run_id: str
     ask_id: str
     reason: str
+    idempotency_key: str = ""  # whoever asks again under this key is refused for the same reason
+    body: str = ""
+
+
+class RunFound(Fact, channel="task"):
+    """The ask for a run named one that an earlier ask with the same key had led to."""
+
+    workspace_id: str
+    run_id: str  # of the run that is there
+    ask_id: str
 
 
 class TaskRequested(Fact, channel="task"):
@@ -250,6 +262,7 @@ RECORDS: tuple[type[Record], ...] = (
     TaskAnswerRequested,
     RunStarted,
     RunRefused,
+    RunFound,
     TaskRequested,
     AttemptFailed,
     CancelRequested,

@@ -155,3 +155,15 @@ def test_a_second_process_on_the_same_log_is_told_to_use_the_server(tmp_path: Pa
 def _wait_for_work(program: Program) -> None:
     at_work = "  a: at work"
     eventually_blocking(lambda: any(line.startswith(at_work) for line in program.said), 30, f"{at_work!r} on stderr")
+
+
+def test_a_key_gives_the_same_run_again_and_a_tag_finds_it(flow: Path, data: Path) -> None:
+    named = ("--key", "once", "--tag", "team=red", "--json")
+    first = run("run", str(flow), "--input", "topic=tea", *named, data=data)
+    again = run("run", str(flow), "--input", "topic=tea", *named, data=data)
+    assert again.last_json() == first.last_json()
+    other = run("run", str(flow), "--input", "topic=coffee", *named, data=data)
+    assert other.process.returncode == 2
+    assert "was used for another ask" in other.said[-1]
+    for tag, count in (("team=red", 1), ("team", 1), ("team=blue", 0), ("role", 0)):
+        assert len(run("workflows", "list", "--tag", tag, "--json", data=data).lines) == count

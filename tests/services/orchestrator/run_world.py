@@ -63,17 +63,20 @@ class World:
 
     def run(self, text: str, **inputs: object) -> World:
         """Ask for a run of a workflow; the world is about it from here on."""
+        self.run_id = run_id_of(self.ask(self.asking(text, **inputs)))
+        return self
+
+    def asking(self, text: str, *, key: str = "", **inputs: object) -> RunRequested:
+        """The ask for a run of a workflow, which is kept."""
         data = read_workflow(text.encode(), "flow.yaml").workflow.to_json()
         self.blobs[digest_of(data)] = data
-        ask = RunRequested(
+        return RunRequested(
             workspace_id=WORKSPACE,
             workflow_id="x",
             definition=digest_of(data),
             inputs=tuple(content(name, value) for name, value in inputs.items()),
+            idempotency_key=key,
         )
-        ask_id = self.ask(ask)
-        self.run_id = run_id_of(ask_id)
-        return self
 
     def ask(self, ask: Record, ask_id: str = "") -> str:
         self._asks += 1

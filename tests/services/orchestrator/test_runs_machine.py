@@ -20,6 +20,7 @@ from services.records.task import (
     StageStarted,
     TaskAnswerRequested,
     TaskRequested,
+    run_id_of,
 )
 from tests.services.orchestrator.run_world import WORKSPACE, World
 
@@ -70,8 +71,11 @@ def draw_workflow(dice: random.Random) -> str:
 class Fate:
     """What happens to a run, by the dice."""
 
-    def __init__(self, world: World, dice: random.Random) -> None:
-        self.world, self.dice = world, dice
+    def __init__(self, dice: random.Random) -> None:
+        self.world, self.dice = World(), dice
+        self.asked = self.world.asking(draw_workflow(dice), key="key")
+        self.world.run_id = run_id_of(self.world.ask(self.asked))
+        self.is_refused = isinstance(self.world.last[0], RunRefused)
 
     def play_out(self) -> None:
         for _ in range(STEPS_MAX):
@@ -84,6 +88,7 @@ class Fate:
         world, dice = self.world, self.dice
         acts = [self._report] * 12 * bool(world.open_requests()) + [self._signal, self._wake, self._wake]
         acts += [self._vote, self._answer] + [self._cancel] * (dice.random() < 0.02)
+        acts += [self._ask_again] * (dice.random() < 0.05)
         dice.choice(acts)()
 
     def _report(self) -> None:
@@ -107,6 +112,10 @@ class Fate:
 
     def _cancel(self) -> None:
         self.world.ask(RunCancelRequested(workspace_id=WORKSPACE, run_id=self.world.run_id))
+
+    def _ask_again(self) -> None:
+        """Whoever asks under the key of the run gets it again, and no second one."""
+        self.world.ask(self.asked)
 
     def _vote(self) -> None:
         for started in self._waiting("review")[:1]:
@@ -143,12 +152,10 @@ def test_a_run_ends_and_all_that_began_in_it(seed: int, room: int) -> None:
 
 
 def _play_out(seed: int) -> None:
-    dice = random.Random(seed)
-    world = World().run(draw_workflow(dice))
-    if isinstance(world.last[0], RunRefused):
-        return
-    Fate(world, dice).play_out()
-    check_quiet(world)
+    fate = Fate(random.Random(seed))
+    if not fate.is_refused:
+        fate.play_out()
+        check_quiet(fate.world)
 
 
 def check_quiet(world: World) -> None:
@@ -173,10 +180,9 @@ def check_quiet(world: World) -> None:
 def test_the_dice_lead_to_every_kind_of_fact() -> None:
     said: set[type] = set()
     for seed in range(400):
-        dice = random.Random(seed)
-        world = World().run(draw_workflow(dice))
-        if not isinstance(world.last[0], RunRefused):
-            Fate(world, dice).play_out()
-        said |= {type(fact) for fact in world.facts}
+        fate = Fate(random.Random(seed))
+        if not fate.is_refused:
+            fate.play_out()
+        said |= {type(fact) for fact in fate.world.facts}
     missing = {kind.__name__ for kind in RUNS.says - said}
     assert missing <= {"ArtifactsConflicted"}, missing
