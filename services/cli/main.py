@@ -11,6 +11,7 @@ import typer
 from bus.errors import BusError
 from services.cli import (
     artifacts,
+    diff,
     doctor,
     instances,
     log,
@@ -21,6 +22,7 @@ from services.cli import (
     run,
     schemas,
     service,
+    state,
     tasks,
     trace,
     up,
@@ -50,6 +52,8 @@ app.add_typer(reviews.app, name="reviews")
 app.add_typer(artifacts.app, name="artifacts")
 app.command()(trace.trace)
 app.command()(replay.replay)
+app.command()(state.state)
+app.command()(diff.diff)
 app.add_typer(log.app, name="log")
 app.command()(publish.publish)
 app.add_typer(schemas.app, name="schemas")
