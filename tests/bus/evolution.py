@@ -79,7 +79,11 @@ def changes(draw: st.DrawFn, schema: Schema, primitives: tuple[str, ...] = PRIMI
     changed = copy.deepcopy(schema)
     for _ in range(draw(st.integers(0, 3))):
         record = draw(st.sampled_from(list(_records(changed))))
-        _change(draw, record, primitives)
+        is_named_elsewhere = str(changed).count(f"{record['name']}'") > 1
+        if not is_named_elsewhere and draw(st.integers(0, 9)) == 0:
+            record["name"] += "Anew"
+        else:
+            _change(draw, record, primitives)
     return changed
 
 
