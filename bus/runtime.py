@@ -19,7 +19,7 @@ from bus.feed import Feeds
 from bus.log import Log
 from bus.seat import Seat
 from bus.session import HEARD_RECORDS_MAX, Ports
-from bus.snapshot import Snapshots
+from bus.snapshot import SNAPSHOT_RECORDS, Snapshots
 
 logger = logging.getLogger(__name__)
 
@@ -39,6 +39,7 @@ class Runtime:
         random: Random | None = None,
         heard_records_max: int = HEARD_RECORDS_MAX,
         snapshots: Snapshots | None = None,
+        snapshot_records: int = SNAPSHOT_RECORDS,
     ) -> None:
         self._log, self._roles = log, tuple(roles)
         self._feeds = Feeds(log, codec)
@@ -53,6 +54,7 @@ class Runtime:
             random=random or SystemRandom(),
             heard_records_max=heard_records_max,
             snapshots=snapshots,
+            snapshot_records=snapshot_records,
         )
         self._seats: dict[tuple[str, int], tuple[Seat, asyncio.Task[None]]] = {}
         self._assigned = asyncio.Event()

@@ -19,7 +19,7 @@ from bus.log import Appender, Log, Stored
 from bus.reader import START, Place
 from bus.record import Claimed, Envelope, Origin, PostAcknowledged, derive_id, derive_trace
 from bus.session import Ports, Session
-from bus.snapshot import SNAPSHOT_RECORDS, Snapshot, Snapshots
+from bus.snapshot import Snapshot, Snapshots
 
 logger = logging.getLogger(__name__)
 
@@ -196,7 +196,7 @@ class Seat:
         """
         if (session := self.session) and session.live:
             self._guarded(lambda: session.note_heard(self._places, least=1))
-            self._take_snapshot(session, HANDED_OVER_RECORDS)
+            self._take_snapshot(session, min(HANDED_OVER_RECORDS, self._ports.snapshot_records))
             self._feeds.detach(self)
             while self.session is session and not session.is_settled:
                 self._feeds.room.clear()
@@ -250,7 +250,7 @@ class Seat:
         session.flush()
         if session.live:
             session.note_heard(self._places)
-            self._take_snapshot(session, SNAPSHOT_RECORDS)
+            self._take_snapshot(session, self._ports.snapshot_records)
             self._set_timer()
         else:
             self._check_live()

@@ -33,7 +33,7 @@ from bus.record import (
     derive_id,
     derive_trace,
 )
-from bus.snapshot import Snapshot, Snapshots, witness_of
+from bus.snapshot import SNAPSHOT_RECORDS, Snapshot, Snapshots, witness_of
 
 logger = logging.getLogger(__name__)
 
@@ -56,6 +56,7 @@ class Ports:
     random: Random = field(default_factory=SystemRandom)  # session ids and jitter
     heard_records_max: int = HEARD_RECORDS_MAX
     snapshots: Snapshots | None = None
+    snapshot_records: int = SNAPSHOT_RECORDS
 
 
 class Garbled(NamedTuple):

@@ -13,6 +13,7 @@ from bus.codec import Codec
 from bus.decider import Role
 from bus.errors import BlobMissing, Unavailable
 from bus.runtime import Runtime
+from bus.snapshot import Snapshots
 from tests.bus.bank import CLERK, HOMES, LANGUAGE, SAFE, TELLER
 from tests.simulation.log import SimulatedLog
 from tests.simulation.loop import elapse
@@ -74,6 +75,7 @@ class Process:
         passing: Callable[[Process, str], None] = lambda process, point: None,
         *,
         heard_records_max: int = 0,
+        snapshots: Snapshots | None = None,
     ) -> None:
         self.service = service
         self.owned: frozenset[int] = frozenset()  # what the world means it to own
@@ -88,6 +90,8 @@ class Process:
             homes=HOMES,
             random=rng,
             heard_records_max=heard_records_max or rng.choice((3, 20, 1000)),
+            snapshots=snapshots,
+            snapshot_records=rng.choice((1, 10, 1000)),
         )
         self.task = asyncio.create_task(self.runtime.run(self.assignment))
 

@@ -19,6 +19,7 @@ from tests.simulation.bank_process import CODEC, SERVICES, Process, SimulatedBlo
 from tests.simulation.bank_replay import Replay
 from tests.simulation.log import SimulatedLog
 from tests.simulation.loop import VirtualClock, elapse
+from tests.simulation.snapshots import SimulatedSnapshots
 from tests.simulation.storage import Storage
 from tests.simulation.weather import CALM, CLIENTS, STORMS, Weather
 
@@ -47,7 +48,7 @@ class BankWorld:
 
     async def run(self) -> None:
         """The whole story; what is wrong stands in `wrong`."""
-        self.blobs = SimulatedBlobs(self.rng)
+        self.blobs, self.snapshots = SimulatedBlobs(self.rng), SimulatedSnapshots(self.rng)
         for service in SERVICES:
             self.processes[service] = [self._start(service) for _ in range(self.rng.choice((2, 2, 3)))]
             self._rebalance(service)
@@ -64,7 +65,7 @@ class BankWorld:
         skew_ms = self.rng.choice((0, 0, -3000, 2000))
         clock = VirtualClock(asyncio.get_running_loop(), skew_ms)
         weather = CALM if self.is_calm else self.rng.choice(self.storms)
-        return Process(service, self.storage, self.rng, weather, clock, self.blobs)
+        return Process(service, self.storage, self.rng, weather, clock, self.blobs, snapshots=self.snapshots)
 
     # Asking.
 
