@@ -1,5 +1,5 @@
 """Blobs that Deciders ask for: loaded once, kept within a limit, and handed over without waiting when they are
-there."""
+there. And those that they make, which are durable before a fact names them."""
 
 import asyncio
 import logging
@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
 
-from bus.errors import BlobMissing, Retryable
+from bus.errors import BlobMissing, BusError, Retryable
 
 logger = logging.getLogger(__name__)
 
@@ -17,22 +17,32 @@ BLOB_WAIT_MS_MAX = 10_000
 missing."""
 
 RETRY_MS = 100
+PUT_MAX = 10_000
+"""Most digests that are remembered as durable; forgetting one costs no more than to put it again."""
 
 
 class BlobReader(Protocol):
-    """The part of a blob store that this needs."""
+    """The part of a blob store that whoever only decides again needs."""
 
     async def get(self, digest: str) -> bytes: ...
+
+
+class BlobKeeper(BlobReader, Protocol):
+    """The part of a blob store that this needs."""
+
+    async def put(self, content: bytes) -> str: ...
 
 
 class BlobCache:
     """`now` gives all contents at once or starts to load what is missing and calls `loaded` when it is there."""
 
-    def __init__(self, blobs: BlobReader, loaded: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, blobs: BlobKeeper, loaded: Callable[[], None] = lambda: None) -> None:
         self._blobs, self.loaded = blobs, loaded
         self._contents: OrderedDict[str, bytes | None] = OrderedDict()
         self._bytes = 0
         self._loads: dict[str, asyncio.Task[None]] = {}
+        self._durable: OrderedDict[str, None] = OrderedDict()
+        self._puts: dict[str, asyncio.Task[None]] = {}
 
     def now(self, digests: Iterable[str]) -> Mapping[str, bytes | None] | None:
         """Contents by digest, None for those that the store lacks; None in all while some are still being loaded."""
@@ -72,8 +82,32 @@ class BlobCache:
                 logger.warning("blob %s cannot be read yet: %s", digest, error)
             await asyncio.sleep(RETRY_MS / 1000)
 
+    def keep(self, contents: Mapping[str, bytes]) -> bool:
+        """Whether all of these are durable; puts what is not and calls `loaded` when it is."""
+        missing = [digest for digest in contents if digest not in self._durable]
+        for digest in missing:
+            if digest not in self._puts:
+                self._puts[digest] = asyncio.get_running_loop().create_task(self._put(digest, contents[digest]))
+        return not missing
+
+    async def _put(self, digest: str, content: bytes) -> None:
+        """Whatever keeps the store from it is waited out: a decision that is made must come to its place."""
+        while True:
+            try:
+                await self._blobs.put(content)
+                break
+            except BusError as error:
+                logger.warning("blob %s cannot be kept yet: %s", digest, error)
+            await asyncio.sleep(RETRY_MS / 1000)
+        self._durable[digest] = None
+        del self._puts[digest]
+        while len(self._durable) > PUT_MAX + len(self._puts):
+            self._durable.popitem(last=False)
+        self.loaded()
+
     async def close(self) -> None:
-        """Stop loading."""
-        for task in list(self._loads.values()):
+        """Stop loading and putting."""
+        tasks = [*self._loads.values(), *self._puts.values()]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._loads.values(), return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -17,6 +17,7 @@ input twice changes nothing. Keep collections in `immutables.Map` or tuples; its
 seed, so sort before you iterate.
 """
 
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
@@ -36,7 +37,7 @@ DECISION_BYTES_MAX = 512 * 1024
 class Draft(Generic[S]):
     """One decision in the making: its facts, and the state that they lead to."""
 
-    __slots__ = ("_evolve", "blobs", "cause_id", "facts", "now_ms", "role", "state")
+    __slots__ = ("_evolve", "blobs", "cause_id", "facts", "kept", "now_ms", "role", "state")
 
     def __init__(
         self,
@@ -50,12 +51,22 @@ class Draft(Generic[S]):
         # By digest, what `needs` asked for; None where the store says that it has no such blob.
         self.blobs: Mapping[str, bytes | None] = blobs or {}
         self.facts: list[Fact] = []
+        self.kept: dict[str, bytes] = {}  # by digest, what the facts name that the decision made itself
         self._evolve = role.evolve
 
     def add(self, fact: Fact) -> None:
         """Conclude this fact."""
         self.facts.append(fact)
         self.state = self._evolve(self.state, fact, self.now_ms)
+
+    def keep(self, content: bytes) -> str:
+        """The digest of a content that this decision made and its facts name; it is durable before they are.
+
+        The input may be decided again when it is, so the content must not depend on `now_ms`.
+        """
+        digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
+        self.kept[digest] = content
+        return digest
 
     def new_id(self, *parts: object) -> str:
         """An id for a new aggregate that depends on the cause and the parts alone."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from bus.appender import SharedAppender
 from bus.assignment import Assignment
-from bus.blob_cache import BlobCache, BlobReader
+from bus.blob_cache import BlobCache, BlobKeeper
 from bus.channel import Partition
 from bus.clock import Clock
 from bus.codec import Codec
@@ -32,7 +32,7 @@ class Runtime:
         *,
         log: Log,
         codec: Codec,
-        blobs: BlobReader,
+        blobs: BlobKeeper,
         clock: Clock,
         roles: Sequence[Role[Any]],
         homes: Mapping[str, str],

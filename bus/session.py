@@ -167,6 +167,8 @@ class Session:
         draft = Draft(self.role, self.state, envelope.id, self._now_ms(), blobs)
         try:
             self.role.decide(draft, envelope)
+            if draft.kept and not self.ports.blobs.keep(draft.kept):
+                return False  # decided again once it is durable
             self._conclude(draft, str(envelope.at or f"deadline:{envelope.id}"), envelope.trace)
         except Exception as error:  # noqa: BLE001 — recorded as quarantined; what comes after it goes on
             self._quarantine(envelope, error)

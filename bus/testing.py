@@ -60,6 +60,7 @@ class Scenario(Generic[S]):
         unsaid = {type(fact) for fact in draft.facts} - self.role.says
         assert not unsaid, f"{self.role.name} says facts that its role does not list: {unsaid}"
         self.facts, self.state = draft.facts, draft.state
+        self.blobs.update(draft.kept)
         return self
 
     def then(self, *expected: Fact) -> Scenario[S]:
