@@ -62,6 +62,15 @@ async def stop_consumer(consumer: AIOKafkaConsumer) -> None:
         _logger.warning("a consumer ended with %r", error)
 
 
+def _garbled(consumer: AIOKafkaConsumer, error: UnicodeDecodeError) -> tuple[TopicPartition, int]:
+    """Where the record stands that the client could not take: its iterator ended there before its time."""
+    for each, found in consumer._fetcher._records.items():  # noqa: SLF001
+        records = getattr(found, "_partition_records", None)
+        if records is not None and records._records_iterator.gi_frame is None:  # noqa: SLF001
+            return each, records.next_fetch_offset
+    raise Unavailable("the client cannot take a record and does not tell where it stands") from error
+
+
 class KafkaReader:
     """Keeps the positions itself, since the client forgets its own whenever partitions are added."""
 
@@ -113,10 +122,28 @@ class KafkaReader:
             if self._positions.get(partition) == offset:
                 raise OffsetOutOfRange(f"{partition} does not hold offset {offset}") from error
             return {}
+        except UnicodeDecodeError as error:
+            return await self._read_around(error, wait_ms)
         except KafkaError as error:
             raise Unavailable(f"reading fails: {error!r}") from error
         self._check_open()
         return self._taken(fetched)
+
+    async def _read_around(self, error: UnicodeDecodeError, wait_ms: int) -> dict[Partition, list[Stored]]:
+        """What stands before a record that the client cannot take, or that record without its content.
+
+        A header's name that is no UTF-8 fails the whole call of the client, which then passes over what it had.
+        """
+        each, offset = _garbled(self._consumer, error)
+        partition = self._assigned[each]
+        self.seek(dict(self._positions))
+        if (before := offset - self._positions.get(partition, offset)) > 0:
+            return self._taken(await self._consumer.getmany(each, timeout_ms=wait_ms, max_records=before))
+        if partition not in self._positions:
+            return {}
+        _logger.warning("%s/%d has a header whose name is no text; it stands without its content", partition, offset)
+        self.seek({partition: offset + 1})
+        return {partition: [Stored(offset, b"", b"", (), 0)]}
 
     async def close(self) -> None:
         if not self._closed:

@@ -27,8 +27,10 @@ _FOR_A_WHILE = {
     "retention.ms": str(TELEMETRY_RETENTION_MS),
     "segment.ms": str(TELEMETRY_RETENTION_MS // 6),
 }
-# Time is what the writer says, also when its clock is wrong, and a batch of BATCH_BYTES_MAX fits.
+# Time is what the writer says, also when its clock is wrong, and a batch of BATCH_BYTES_MAX fits. The broker unpacks
+# what was sent packed: readers need no further library, and a small batch that stands for a vast one is refused.
 _ALL = {
+    "compression.type": "uncompressed",
     "message.timestamp.type": "CreateTime",
     "message.timestamp.after.max.ms": str(2**63 - 1),
     "max.message.bytes": str(1024 * 1024 + 12),
