@@ -36,6 +36,8 @@ class Settings:
     memory_overcommit: int = 2
     host: str = "127.0.0.1"  # of the gateway
     port: int = 7420
+    hosts: str = ""  # names, with ports, under which the gateway may be called besides its own address
+    origins: str = ""  # of web pages that may call it besides its own, such as https://example.org
     key: str = ""  # of the gateway; otherwise kept in `data`
     server: str = ""  # URL of a running gateway
     kafka_tls: bool = False

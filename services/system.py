@@ -31,7 +31,7 @@ from services.namespace import check_namespace
 from services.records import language_codec
 from services.records.content import Resources
 from services.settings import Settings
-from services.topology import HOMES, SERVICES, roles_of
+from services.topology import EMBEDDED, HOMES, SERVICES, roles_of
 
 logger = logging.getLogger(__name__)
 
@@ -162,7 +162,8 @@ async def hosted(settings: Settings, services: Sequence[str] = SERVICES, *, node
         if "health" in services:
             await system.host_monitor(stack)
         if settings.is_embedded:
-            roles = [role for service in services for role in roles_of(service)]
+            hosts = EMBEDDED if set(services) == set(SERVICES) else services
+            roles = [role for service in hosts for role in roles_of(service)]
             await system.host_roles(stack, "embedded", roles)
         else:
             for service in services:

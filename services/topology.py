@@ -8,6 +8,7 @@ from typing import Any
 
 from bus.decider import Role
 from bus.record import Ask, Record
+from services.access.keys import ACCESS
 from services.allocator.pool import POOL
 from services.factory.instances import INSTANCES
 from services.factory.professions import PROFESSIONS
@@ -18,7 +19,7 @@ from services.orchestrator.runs import RUNS
 from services.records import data, event, review, task, telemetry
 from services.router.roster import ROSTER
 
-ROLES: tuple[Role[Any], ...] = (RUNS, ARTIFACTS, REVIEWS, ROSTER, POOL, INSTANCES, PROFESSIONS, WATCH)
+ROLES: tuple[Role[Any], ...] = (RUNS, ARTIFACTS, REVIEWS, ROSTER, POOL, INSTANCES, PROFESSIONS, WATCH, ACCESS)
 
 HOMES: Mapping[str, str] = {role.name: role.home for role in ROLES}
 """The one channel that each role writes."""
@@ -26,8 +27,11 @@ HOMES: Mapping[str, str] = {role.name: role.home for role in ROLES}
 SERVICES = ("factory", "allocator", "router", "orchestrator", "health")
 """What hosts roles; each may run as processes of its own."""
 
+EMBEDDED = (*SERVICES, "gateway")
+"""What a process hosts that is a whole system of its own."""
+
 EDGES = ("gateway", "audit", "node")
-"""What only reads the log and publishes asks and reports."""
+"""What reads the log and publishes asks and reports; the gateway hosts the role that lets people in, too."""
 
 
 def roles_of(service: str) -> tuple[Role[Any], ...]:

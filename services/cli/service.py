@@ -70,20 +70,20 @@ async def _serve_roles(settings: Settings, stop: Stop, name: str, node: bool, as
 
 
 async def _serve_gateway(settings: Settings, stop: Stop, as_json: bool) -> None:
-    from bus.client import LogBus
-    from services.client import connect
+    from services.cli.hosting import hosting
     from services.gateway.key import keep_key
     from services.gateway.presence import announced
     from services.gateway.server import open_gateway
-    from services.records import language_codec
 
     key = settings.key or keep_key(settings.data)
-    async with connect(settings.bus_url, settings=settings) as bus:
-        assert isinstance(bus, LogBus)  # a service is never behind another gateway
-        async with open_gateway(bus, language_codec(), key=key, host=settings.host, port=settings.port) as url:
-            with announced(settings.data, url):
+    async with (
+        hosting(settings, ("gateway",), node=False) as (system, failed),
+        open_gateway(system.bus, system.codec, settings, key=key) as url,
+    ):
+        with announced(settings.data, url):
+            if await stop.before(system.decides(), failed()):
                 _announce(settings, "gateway", as_json, url=url)
-                await stop.asked.wait()
+                await stop.before(failed())
 
 
 async def _serve_audit(settings: Settings, stop: Stop, as_json: bool) -> None:

@@ -51,7 +51,7 @@ async def _serve(settings: Settings, node: bool, as_json: bool) -> None:
 
     async with until_stopped() as stop, hosting(settings, node=node) as (system, failed):
         key = settings.key or keep_key(settings.data)
-        async with open_gateway(system.bus, system.codec, key=key, host=settings.host, port=settings.port) as url:
+        async with open_gateway(system.bus, system.codec, settings, key=key) as url:
             with announced(settings.data, url):
                 if await stop.before(system.decides(), failed()):
                     _announce(url, key, as_json)

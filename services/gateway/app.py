@@ -7,35 +7,40 @@ from fastapi.responses import JSONResponse
 
 from services.gateway.caller import needs
 from services.gateway.gateway import PREFIX, Gateway
-from services.gateway.guard import KeyGuard
+from services.gateway.guard import Door, Guard
 from services.gateway.openapi import describe_api
 from services.gateway.rejection import explain_rejections
 from services.gateway.resources import (
     alarms,
     artifacts,
     instances,
+    keys,
     nodes,
     professions,
     records,
     reviews,
     runs,
+    streams,
     tasks,
     workflows,
 )
 
 HEALTH = f"{PREFIX}/health"
+OPEN_PATHS = frozenset({HEALTH})
+"""What is shown to everybody."""
+
 ROUTERS = (
     *(instances.router, professions.router, workflows.router, artifacts.router, runs.router, tasks.router),
-    *(reviews.router, nodes.router, alarms.router, records.router),
+    *(reviews.router, nodes.router, alarms.router, records.router, keys.router, streams.router),
 )
 
 
-def make_app(gateway: Gateway, key: str) -> FastAPI:
+def make_app(gateway: Gateway, door: Door) -> FastAPI:
     """The application over a gateway."""
     app = FastAPI(title="OpenClaw-X", openapi_url=None)
     app.state.gateway = gateway
     app.openapi = lambda: describe_api(app)  # type: ignore[method-assign]  # as FastAPI's manual has it
-    app.add_middleware(KeyGuard, key=key, open_paths={HEALTH})
+    app.add_middleware(Guard, door=door)
     explain_rejections(app)
     for router in ROUTERS:
         app.include_router(router)

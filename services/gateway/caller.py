@@ -9,11 +9,8 @@ from typing import Annotated, Any
 from fastapi import Depends
 from starlette.requests import HTTPConnection
 
+from services.access.keys import ROLES
 from services.gateway.rejection import Rejected
-
-ROLES = ("viewer", "operator", "approver", "admin")
-"""What somebody may be in a workspace. Everybody sees; operators start and end; approvers vote and answer; admins do
-everything."""
 
 EVERYWHERE = "*"
 """In place of a workspace: all of them, and what belongs to none."""
@@ -28,6 +25,7 @@ class Caller:
     roles: Mapping[str, frozenset[str]] = field(default_factory=dict)  # by workspace, or EVERYWHERE
     titles: frozenset[str] = frozenset()  # "role:NAME" and "profession:NAME", under which reviews count votes
     scopes: frozenset[str] = frozenset()  # "NOUN:read", "NOUN:write"; none: all that the roles allow
+    expires_at_ms: int = 0  # 0 for never
 
     def has(self, role: str, workspace: str = "") -> bool:
         """Whether the caller has this role in a workspace; without one, in any."""

@@ -14,6 +14,7 @@ from bus.client import LogBus
 from bus.codec import Codec
 from bus.record import Record
 from services.gateway.desk import Desk
+from services.gateway.subscription import Streams
 from services.gateway.views.reading import Reading
 
 PREFIX = "/api/v1"
@@ -27,6 +28,7 @@ class Gateway:
     codec: Codec
     reading: Reading
     desk: Desk
+    streams: Streams
     closing: asyncio.Event
 
     @property

@@ -11,28 +11,37 @@ from typing import Any
 
 import uvicorn
 
+from bus.channel import CHANNELS
 from bus.client import LogBus
 from bus.codec import Codec
 from bus.errors import Refused
-from services.gateway.app import make_app
+from services.gateway.app import OPEN_PATHS, make_app
 from services.gateway.desk import Desk
 from services.gateway.gateway import Gateway
-from services.gateway.views.reading import open_reading
+from services.gateway.guard import Door, names_of
+from services.gateway.limits import Limits
+from services.gateway.subscription import Streams
+from services.gateway.views.reading import Reading, open_reading
+from services.settings import Settings
 
 DRAIN_S_MAX = 3
 """How long calls under way have to end when the gateway closes."""
 
 
 @asynccontextmanager
-async def open_gateway(bus: LogBus, codec: Codec, *, key: str, host: str, port: int) -> AsyncIterator[str]:
+async def open_gateway(
+    bus: LogBus, codec: Codec, settings: Settings, *, key: str, limits: Limits | None = None
+) -> AsyncIterator[str]:
     """Listen and give the URL; port 0 takes any that is free. Raises Refused when the address cannot be had."""
-    listening = _listen(host, port)
+    listening = _listen(settings.host, settings.port)
     closing = asyncio.Event()
     async with open_reading(bus.log, codec) as reading:
+        streams = Streams(bus.log, codec, reading, CHANNELS)
         desk = Desk(bus, reading)
-        gateway = Gateway(bus=bus, codec=codec, reading=reading, desk=desk, closing=closing)
+        gateway = Gateway(bus=bus, codec=codec, reading=reading, desk=desk, streams=streams, closing=closing)
+        door = _door(settings, listening.getsockname()[1], key, reading, limits or Limits())
         config = uvicorn.Config(
-            make_app(gateway, key), log_config=None, access_log=False, timeout_graceful_shutdown=DRAIN_S_MAX
+            make_app(gateway, door), log_config=None, access_log=False, timeout_graceful_shutdown=DRAIN_S_MAX
         )
         server = _Server(config)
         serving = asyncio.create_task(server.serve(sockets=[listening]), name="gateway")
@@ -41,9 +50,24 @@ async def open_gateway(bus: LogBus, codec: Codec, *, key: str, host: str, port: 
             yield _url(listening)
         finally:
             closing.set()
+            await streams.close()
             server.should_exit = True
             await serving
             listening.close()
+
+
+def _door(settings: Settings, port: int, key: str, reading: Reading, limits: Limits) -> Door:
+    hosts = names_of(settings.host, port, settings.hosts.split(","))
+    own = {f"{scheme}://{host}" for scheme in ("http", "https") for host in hosts}
+    given = {each.strip().lower() for each in settings.origins.split(",") if each.strip()}
+    return Door(
+        key=key,
+        keys=reading.keys,
+        hosts=hosts,
+        origins=frozenset(own | given),
+        open_paths=OPEN_PATHS,
+        limits=limits,
+    )
 
 
 class _Server(uvicorn.Server):

@@ -1,7 +1,8 @@
-"""EventChannel: instances, nodes, capacity, professions and alarms, written in three modules and gathered here."""
+"""EventChannel: instances, nodes, capacity, professions, alarms and keys, written in four modules and gathered here."""
 
 from bus.record import Record
-from services.records import health, instance, node
+from services.records import access, health, instance, node
+from services.records.access import KeyIssued, KeyRefused, KeyRequested, KeyRevoked, KeyRevokeRequested, Membership
 from services.records.health import (
     AlarmCleared,
     AlarmRaised,
@@ -70,8 +71,14 @@ __all__ = [
     "InstanceRequested",
     "InstanceStarting",
     "InstanceStopping",
+    "KeyIssued",
+    "KeyRefused",
+    "KeyRequested",
+    "KeyRevokeRequested",
+    "KeyRevoked",
     "LeaseMissed",
     "LeaseResumed",
+    "Membership",
     "NodeAccepted",
     "NodeCordonRequested",
     "NodeCordoned",
@@ -93,4 +100,4 @@ __all__ = [
     "pool_key",
 ]
 
-RECORDS: tuple[type[Record], ...] = (*instance.RECORDS, *node.RECORDS, *health.RECORDS)
+RECORDS: tuple[type[Record], ...] = (*instance.RECORDS, *node.RECORDS, *health.RECORDS, *access.RECORDS)

@@ -13,11 +13,11 @@ from tests.tidy.source_tree import ROOT, Module, modules
 CLIENTS = {"aiohttp", "aiokafka", "apsw", "fastapi", "psycopg", "sqlalchemy", "uvicorn", "uvloop"}
 
 ROLES = {
+    "services.access.keys",
     "services.allocator.budgets",
     "services.allocator.pool",
     "services.factory.instances",
     "services.factory.professions",
-    "services.gateway.access",
     "services.health.watch",
     "services.orchestrator.artifacts",
     "services.orchestrator.reviews",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 
 from bus.channel import Partition, Position
@@ -18,6 +19,12 @@ logger = logging.getLogger(__name__)
 
 CHUNK_RECORDS = 200
 """So many records are folded before others of the process have their turn."""
+
+SAVE_RECORDS = 5_000
+"""After so many records of a partition the place is saved, for streams that start in the past."""
+
+PLACES_MAX = 64
+"""Most saved places of a partition; above it every second one is forgotten."""
 
 RETRY_S = 1.0
 """How long after a failure of the log reading is tried again."""
@@ -36,6 +43,7 @@ class Follower:
         self._places: Mapping[Partition, Place] = {
             Partition(channel, number): START for number in range(log.partitions)
         }
+        self._saved: dict[Partition, list[Place]] = {partition: [START] for partition in self._places}
         self._moved = asyncio.Event()
         self.failure = ""
 
@@ -61,6 +69,7 @@ class Follower:
                     for view in self._by_type[type(envelope.record)]:
                         view.apply(envelope)
                 self._places = reader.places()
+                self._save()
                 self._tell()
                 await asyncio.sleep(0)
         finally:
@@ -69,6 +78,19 @@ class Follower:
     def places(self) -> Mapping[Partition, Place]:
         """How far the views are, with the fences there."""
         return self._places
+
+    def place_before(self, partition: Partition, offset: int) -> Place:
+        """The newest saved place at or before an offset."""
+        saved = self._saved.get(partition, [START])
+        return saved[bisect_right(saved, offset, key=lambda place: place.offset) - 1]
+
+    def _save(self) -> None:
+        for partition, place in self._places.items():
+            saved = self._saved[partition]
+            if place.offset >= saved[-1].offset + SAVE_RECORDS:
+                saved.append(place)
+                if len(saved) > PLACES_MAX:
+                    del saved[1::2]
 
     def has_passed(self, at: Position) -> bool:
         """Whether the views show the record that stands here."""

@@ -14,6 +14,7 @@ from services.gateway.views.alarms import AlarmView
 from services.gateway.views.answers import AnswerView
 from services.gateway.views.follower import Follower
 from services.gateway.views.instances import InstanceView
+from services.gateway.views.keys import KeyView
 from services.gateway.views.nodes import NodeView
 from services.gateway.views.professions import ProfessionView
 from services.gateway.views.reviews import ReviewView
@@ -29,10 +30,11 @@ class Reading:
         self._log = log
         self.instances, self.runs, self.reviews, self.tasks = InstanceView(), RunView(), ReviewView(), TaskView()
         self.nodes, self.alarms, self.professions = NodeView(), AlarmView(), ProfessionView()
+        self.keys = KeyView()
         self.answers = AnswerView(LANGUAGE)
         views = (
             *(self.instances, self.runs, self.reviews, self.tasks),
-            *(self.nodes, self.alarms, self.professions, self.answers),
+            *(self.nodes, self.alarms, self.professions, self.keys, self.answers),
         )
         self.followers = {channel: Follower(log, codec, channel, views) for channel in STATE_CHANNELS}
 

@@ -1,7 +1,7 @@
 """A gateway over a real SQLite log, on a free port of the loopback."""
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import aiohttp
@@ -43,7 +43,7 @@ async def door(settings: Settings) -> AsyncIterator[Door]:
     behind = LogBus(log, codec, DirectoryBlobs(settings.blob_directory))
     key = keep_key(settings.data)
     async with (
-        open_gateway(behind, codec, key=key, host="127.0.0.1", port=0) as url,
+        open_gateway(behind, codec, replace(settings, port=0), key=key) as url,
         aiohttp.ClientSession() as http,
     ):
         front = HttpBus(url, read_key(settings), codec.types)

@@ -80,12 +80,12 @@ class Served:
 @asynccontextmanager
 async def served(directory: Path, *, node: bool = True) -> AsyncIterator[Served]:
     """A system of its own, below this directory, until left."""
-    settings = Settings(data=directory, partitions=2, node="here")
+    settings = Settings(data=directory, partitions=2, node="here", port=0)
     key = keep_key(directory)
     async with (
         hosted(settings, node=node) as system,
         aiohttp.ClientSession() as http,
-        open_gateway(system.bus, system.codec, key=key, host="127.0.0.1", port=0) as url,
+        open_gateway(system.bus, system.codec, settings, key=key) as url,
     ):
         await system.decides()
         yield Served(url=url, key=key, system=system, http=http)

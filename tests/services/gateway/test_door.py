@@ -15,6 +15,7 @@ from services.http_bus import HttpBus
 from services.records import language_codec
 from services.records.content import Content
 from services.records.task import RunCancelRequested, RunEnded, RunRequested, SignalRequested
+from services.settings import Settings
 from tests.services.gateway.conftest import Door
 
 BYTES = bytes(range(256))
@@ -174,13 +175,13 @@ async def test_a_live_stream_ends_with_the_gateway_and_goes_on_with_the_next(doo
     codec, key = language_codec(), "another key"
     ask = RunCancelRequested(workspace_id="w", run_id="first")
     await door.behind.publish(ask)
-    async with open_gateway(door.behind, codec, key=key, host="127.0.0.1", port=0) as url:
+    async with open_gateway(door.behind, codec, Settings(port=0), key=key) as url:
         bus = HttpBus(url, key, codec.types)
         stream = aiter(bus.subscribe("task", [RunCancelRequested], key="w"))
         assert await _next_run(stream) == "first"
         port = int(url.rpartition(":")[2])
     reading = asyncio.ensure_future(_next_run(stream))
-    async with open_gateway(door.behind, codec, key=key, host="127.0.0.1", port=port):
+    async with open_gateway(door.behind, codec, Settings(port=port), key=key):
         await door.behind.publish(ask.model_copy(update={"run_id": "second"}))
         assert await reading == "second"
         await stream.aclose()  # type: ignore[attr-defined]  # a generator, which the protocol does not promise
@@ -190,5 +191,5 @@ async def test_a_live_stream_ends_with_the_gateway_and_goes_on_with_the_next(doo
 async def test_a_port_that_is_taken_is_named(door: Door) -> None:
     port = int(door.url.rpartition(":")[2])
     with pytest.raises(Refused, match=f"cannot listen on 127.0.0.1:{port}"):
-        async with open_gateway(door.behind, language_codec(), key="k", host="127.0.0.1", port=port):
+        async with open_gateway(door.behind, language_codec(), Settings(port=port), key="k"):
             pass
