@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from services.cli.failure import Wrong
 from services.definitions.catalogue import Catalogue
+from services.definitions.nesting import seal
 from services.definitions.problem import DefinitionInvalid, Problem
-from services.definitions.profession import Profession
+from services.definitions.resolution import professions_of, resolve
 from services.definitions.stage import Stage
 from services.definitions.validation import require_valid
 from services.definitions.workflow import Workflow, WorkflowFile, read_workflow
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
     """A workflow as a run keeps it, and all that it names by digest."""
 
@@ -40,52 +40,64 @@ def read_source(path: Path) -> WorkflowFile:
 
 def prepare(source: WorkflowFile, catalogue: Catalogue, *, outer: tuple[Path, ...] = ()) -> Prepared:
     """Validate and resolve; raises DefinitionInvalid. `outer` are the files that this one is an inner workflow of."""
-    named = replace(source, workflow=_resolve(source.workflow, catalogue))
-    warnings = list(require_valid(named, catalogue.levels()))
-    prepared = Prepared(source=named, warnings=warnings)
     path = Path(source.file).absolute()
-    stages = []
-    for index, stage in enumerate(named.workflow.stages):
-        for profession in _professions(stage, catalogue):
-            prepared.professions[profession.id] = profession.digest()
-            prepared.blobs[profession.digest()] = profession.to_json()
-        located = _locate_programs(stage, catalogue, path.parent)
-        stages.append(_embed(located, index, prepared, catalogue, (*outer, path)))
-    workflow = named.workflow.model_copy(update={"stages": tuple(stages)})
-    prepared.source = replace(named, workflow=workflow)
-    prepared.blobs[workflow.digest()] = workflow.to_json()
-    return prepared
+    whole = replace(source, workflow=_Gathering(source, catalogue, (*outer, path)).gather())
+    warnings = list(require_valid(whole, catalogue.levels()))
+    workflow = seal(whole.workflow)
+    professions = {each.id: each for each in professions_of(workflow, catalogue)}
+    return Prepared(
+        source=replace(source, workflow=workflow),
+        warnings=warnings,
+        professions={name: each.digest() for name, each in professions.items()},
+        blobs={
+            **{each.digest(): each.to_json() for each in professions.values()},
+            workflow.digest(): workflow.to_json(),
+        },
+    )
 
 
-def _resolve(workflow: Workflow, catalogue: Catalogue) -> Workflow:
-    """Professions by their ids; unknown ones stay, to be complained of."""
-    return workflow.model_copy(update={"stages": tuple(_resolve_stage(stage, catalogue) for stage in workflow.stages)})
+class _Gathering:
+    """Brings into one workflow what a file names beside itself: programs, and inner workflows in files of their own."""
 
+    def __init__(self, source: WorkflowFile, catalogue: Catalogue, files: tuple[Path, ...]) -> None:
+        self._source, self._catalogue, self._files = source, catalogue, files
+        self._subflows: dict[str, Workflow] = {}
 
-def _resolve_stage(stage: Stage, catalogue: Catalogue) -> Stage:
-    changed: dict[str, Any] = {}
-    if stage.profession is not None:
-        changed["profession"] = _id_of(stage.profession, catalogue)
-    if stage.review is not None:
-        by = tuple(_resolve_reviewer(reviewer, catalogue) for reviewer in stage.review.by)
-        changed["review"] = stage.review.model_copy(update={"by": by})
-    return stage.model_copy(update=changed) if changed else stage
+    def gather(self) -> Workflow:
+        workflow = resolve(self._source.workflow, self._catalogue)
+        for name, inner in workflow.subflows.items():
+            at = ("subflows", name)
+            self._subflows[name] = self._level(inner, at)
+        outermost = self._level(workflow, ())
+        return outermost.model_copy(update={"subflows": self._subflows})
 
+    def _level(self, workflow: Workflow, at: tuple[str | int, ...]) -> Workflow:
+        stages = [self._stage(stage, (*at, "stages", n)) for n, stage in enumerate(workflow.stages)]
+        return workflow.model_copy(update={"stages": tuple(stages)})
 
-def _resolve_reviewer(reviewer: str, catalogue: Catalogue) -> str:
-    kind, _, name = reviewer.partition(":")
-    return f"{kind}:{_id_of(name, catalogue)}" if kind == "profession" else reviewer
+    def _stage(self, stage: Stage, at: tuple[str | int, ...]) -> Stage:
+        located = _locate_programs(stage, self._catalogue, self._files[-1].parent)
+        if stage.subflow is None or stage.subflow.file is None:
+            return located
+        digest = self._embed(stage.subflow.file, self._source.line_of(*at, "subflow", "file"))
+        return located.model_copy(update={"subflow": stage.subflow.model_copy(update={"digest": digest})})
 
+    def _embed(self, file: str, line: int) -> str:
+        """Take in a workflow with all that it takes in itself; gives the digest that it is kept by."""
+        path = (self._files[-1].parent / file).absolute()
+        if path in self._files:
+            raise self._refuse(line, f"the workflow {file} contains itself")
+        try:
+            inner = prepare(read_source(path), self._catalogue, outer=self._files).workflow
+        except Wrong as error:
+            raise self._refuse(line, str(error)) from error
+        self._subflows.update(inner.subflows)
+        alone = inner.model_copy(update={"subflows": {}})
+        self._subflows[alone.digest()] = alone
+        return alone.digest()
 
-def _id_of(name: str, catalogue: Catalogue) -> str:
-    found = catalogue.find(name)
-    return found.id if found else name
-
-
-def _professions(stage: Stage, catalogue: Catalogue) -> list[Profession]:
-    reviewers = [r.partition(":")[2] for r in (stage.review.by if stage.review else ()) if r.startswith("profession:")]
-    names = [*([stage.profession] if stage.profession else []), *reviewers]
-    return [catalogue.require(name) for name in names]
+    def _refuse(self, line: int, reason: str) -> DefinitionInvalid:
+        return DefinitionInvalid([Problem(file=self._source.file, line=line, field="subflow", reason=reason)])
 
 
 def _locate_programs(stage: Stage, catalogue: Catalogue, directory: Path) -> Stage:
@@ -104,27 +116,6 @@ def _locate(part: str, directory: Path) -> str:
         return str((directory / part).resolve()) if part and (directory / part).is_file() else part
     except (OSError, ValueError):  # too long for a name, or with a null character: no file
         return part
-
-
-def _embed(stage: Stage, index: int, prepared: Prepared, catalogue: Catalogue, outer: tuple[Path, ...]) -> Stage:
-    """An inner workflow that is a file is kept by digest, like its outer one."""
-    if stage.subflow is None or stage.subflow.file is None:
-        return stage
-    path = (outer[-1].parent / stage.subflow.file).absolute()
-    line = prepared.source.line_of("stages", index, "subflow", "file")
-    if path in outer:
-        reason = f"the workflow {stage.subflow.file} contains itself"
-        raise DefinitionInvalid([Problem(file=prepared.source.file, line=line, field="subflow", reason=reason)])
-    try:
-        inner = prepare(read_source(path), catalogue, outer=outer)
-    except Wrong as error:
-        problem = Problem(file=prepared.source.file, line=line, field="subflow", reason=str(error))
-        raise DefinitionInvalid([problem]) from error
-    prepared.warnings.extend(inner.warnings)
-    prepared.professions.update(inner.professions)
-    prepared.blobs.update(inner.blobs)
-    subflow = stage.subflow.model_copy(update={"digest": inner.workflow.digest()})
-    return stage.model_copy(update={"subflow": subflow})
 
 
 def stage_names(prepared: Prepared) -> Mapping[str, str]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from services.definitions.edge import Edge
 from services.definitions.finding import Findings
+from services.definitions.option import LOST_ONLY
 from services.definitions.stage import Stage
 
 Path = tuple[str | int, ...]
@@ -55,6 +56,8 @@ def _kind(stage: Stage) -> Iterator[Said]:
             yield (option,), f"`{option}` means nothing on a stage of kind `{stage.kind}`", f"it is for {where}"
     if stage.kind == "task" and not stage.profession and stage.agent != "human":
         yield (), "a task needs a profession", "add `profession:`, or `agent: human` if a person does it"
+    if stage.kind == "subflow" and stage.retry != LOST_ONLY:
+        yield ("retry",), "a subflow is not tried again as a whole", "put `retry` on the stages in it"
     if stage.kind == "end" and (stage.next or stage.output):
         yield ("next",) if stage.next else ("output",), "nothing follows a stage of kind `end`", "leave it out"
     yield from _one_of(stage)

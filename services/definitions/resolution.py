@@ -12,8 +12,11 @@ from services.definitions.workflow import Workflow
 
 
 def resolve(workflow: Workflow, catalogue: Catalogue) -> Workflow:
-    """Return the workflow with professions by their ids; unknown ones stay, to be complained of."""
-    return workflow.model_copy(update={"stages": tuple(_resolve_stage(stage, catalogue) for stage in workflow.stages)})
+    """Return the workflow, subflows too, with professions by their ids; unknown ones stay, to be complained of."""
+    changed: dict[str, Any] = {"stages": tuple(_resolve_stage(stage, catalogue) for stage in workflow.stages)}
+    if workflow.subflows:
+        changed["subflows"] = {name: resolve(inner, catalogue) for name, inner in workflow.subflows.items()}
+    return workflow.model_copy(update=changed)
 
 
 def _resolve_stage(stage: Stage, catalogue: Catalogue) -> Stage:
@@ -37,7 +40,9 @@ def _id_of(name: str, catalogue: Catalogue) -> str:
 
 
 def professions_of(workflow: Workflow, catalogue: Catalogue) -> Iterator[Profession]:
-    """Yield the professions that its stages name; raises ProfessionUnknown."""
+    """Yield the professions that its stages name, those of subflows too; raises ProfessionUnknown."""
+    for inner in workflow.subflows.values():
+        yield from professions_of(inner, catalogue)
     for stage in workflow.stages:
         if stage.profession:
             yield catalogue.require(stage.profession)

@@ -177,4 +177,20 @@ _STAGE = _fields(
         "review": _fields({"by": _read_names, "timeout": _read_length, "on_timeout": _read_on_timeout}),
     }
 )
-_WORKFLOW = _fields({"inputs": _read_inputs, "timeout": _read_length, "stages": _each(_STAGE)})
+_INNER = _fields({"inputs": _read_inputs, "timeout": _read_length, "stages": _each(_STAGE)})
+
+
+def _read_subflows(part: _Part) -> Any:
+    if not isinstance(part.value, dict):
+        return {} if part.value is None else part.value
+    return {name: _INNER(part.inner(name, _named(name, inner))) for name, inner in part.value.items()}
+
+
+def _named(name: str, value: Any) -> Any:
+    """A workflow in a file of another may do without an id: it has a name there."""
+    return {"id": name, **value} if isinstance(value, dict) else value
+
+
+_WORKFLOW = _fields(
+    {"inputs": _read_inputs, "timeout": _read_length, "stages": _each(_STAGE), "subflows": _read_subflows}
+)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from services.definitions.branch import LoopUnlimited
 from services.definitions.confluence import check_joins
@@ -10,6 +11,7 @@ from services.definitions.contradiction import check_options
 from services.definitions.document import Place
 from services.definitions.finding import Findings
 from services.definitions.graph import Graph, build_graph
+from services.definitions.nesting import NestingInvalid, find_misplaced, levels_of
 from services.definitions.problem import DefinitionInvalid, Problem
 from services.definitions.reachability import check_reachability, dead_branches
 from services.definitions.reference import Professions, check_conditions, check_professions, check_stage_names
@@ -23,6 +25,35 @@ def validate(source: WorkflowFile, professions: Professions | None = None) -> tu
     `professions` has for each known profession, by id and by each alias, its skills with their levels; without it
     professions and skills are not looked up. What concerns the graph is looked at once the names are right.
     """
+    subflows = source.workflow.subflows
+    found = list(_validate(source, professions, subflows))
+    for name in subflows:
+        found += _validate(_inner_file(source, name), professions, subflows, within=f"subflow '{name}'")
+    if subflows and not any(problem.severity == "error" for problem in found):
+        found += _check_nesting(source)
+    return tuple(sorted(found, key=lambda problem: (problem.line, problem.field, problem.reason)))
+
+
+def _inner_file(source: WorkflowFile, name: str) -> WorkflowFile:
+    """A subflow as if it were a file, with its lines in the outer one where it stands there."""
+    places = source.place.parts.get("subflows", source.place).parts
+    place = places.get(name, source.place)
+    return WorkflowFile(workflow=source.workflow.subflows[name], file=source.file, place=place)
+
+
+def _check_nesting(source: WorkflowFile) -> list[Problem]:
+    try:
+        levels_of(source.workflow)
+    except NestingInvalid as error:
+        findings = Findings(source)
+        findings.add(("subflows",), str(error))
+        return findings.problems
+    return []
+
+
+def _validate(
+    source: WorkflowFile, professions: Professions | None, subflows: Mapping[str, Workflow], within: str = ""
+) -> list[Problem]:
     findings = Findings(source)
     check_stage_names(findings)
     names_right = not findings.problems
@@ -33,7 +64,11 @@ def validate(source: WorkflowFile, professions: Professions | None = None) -> tu
         check_professions(findings, professions)
     if names_right:
         _check_graph(findings)
-    return tuple(sorted(findings.problems, key=lambda problem: (problem.line, problem.field, problem.reason)))
+    for each in find_misplaced(source.workflow, subflows):
+        findings.add(("stages", each.stage, *each.path), each.reason, each.suggestion)
+    if not within:
+        return findings.problems
+    return [replace(problem, field=f"{within}, {problem.field}".rstrip(", ")) for problem in findings.problems]
 
 
 def require_valid(source: WorkflowFile, professions: Professions | None = None) -> tuple[Problem, ...]:

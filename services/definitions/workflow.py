@@ -19,6 +19,8 @@ from services.definitions.shorthand import expand
 from services.definitions.stage import Stage
 
 STAGES_MAX = 20_000
+SUBFLOWS_MAX = 256
+_NO_DEEPER: Any = {"subflows": {"__all__": {"subflows"}}}
 
 
 class Input(Model):
@@ -32,7 +34,10 @@ class Input(Model):
 
 
 class Workflow(Model):
-    """A workflow with its defaults filled in. Names of professions stay as written, aliases too."""
+    """A workflow with its defaults filled in. Names of professions stay as written, aliases too.
+
+    `subflows` has every workflow that a stage of this one or of one of them runs, by digest or by name.
+    """
 
     id: Label
     name: Label | None = None
@@ -43,6 +48,7 @@ class Workflow(Model):
     timeout_ms: DurationMs | None = Field(default=None, alias="timeout")
     on_conflict: ConflictPolicy = "fail"
     tags: dict[Label, Label] = Field(default_factory=dict, max_length=NAMES_MAX)
+    subflows: dict[Label, Workflow] = Field(default_factory=dict, max_length=SUBFLOWS_MAX)
 
     @field_validator("stages")
     @classmethod
@@ -51,6 +57,15 @@ class Workflow(Model):
             reason = f"a workflow has 1 to {STAGES_MAX} stages, this one has {len(stages)}"
             raise PydanticCustomError("definition", "{reason}", {"reason": reason})
         return stages
+
+    @field_validator("subflows")
+    @classmethod
+    def _keep_subflows_flat(cls, subflows: dict[str, Workflow]) -> dict[str, Workflow]:
+        for name, inner in subflows.items():
+            if inner.subflows:
+                reason = f"the subflow `{name}` has `subflows` of its own; the outermost workflow has them all"
+                raise PydanticCustomError("definition", "{reason}", {"reason": reason})
+        return subflows
 
     @classmethod
     def from_json(cls, data: bytes) -> Workflow:
@@ -62,7 +77,9 @@ class Workflow(Model):
 
     def to_json(self) -> bytes:
         """Return the canonical form: sorted keys, defaults filled in, absent options left out, UTF-8."""
-        value = self.model_dump(mode="json", by_alias=True, exclude_none=True)
+        value = self.model_dump(mode="json", by_alias=True, exclude_none=True, exclude=_NO_DEEPER)
+        if not value["subflows"]:
+            del value["subflows"]
         return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
 
     def digest(self) -> str:

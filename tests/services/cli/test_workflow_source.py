@@ -1,12 +1,12 @@
 """A workflow is made ready to run: professions by id and digest, programs by path, inner workflows by digest."""
 
-import json
 from pathlib import Path
 
 import pytest
 
 from services.cli.workflow_source import Prepared, prepare, read_source
 from services.definitions.catalogue import shipped_catalogue
+from services.definitions.nesting import levels_of
 from services.definitions.problem import DefinitionInvalid
 from services.definitions.workflow import Workflow
 
@@ -51,7 +51,7 @@ stages:
     assert kept.stages[0].parameters == a.parameters
 
 
-def test_inner_workflows_are_kept_by_digest_with_what_they_name(tmp_path: Path) -> None:
+def test_inner_workflows_are_taken_in_by_digest_with_what_they_name(tmp_path: Path) -> None:
     inner = "id: inner\nstages: [{id: deep, profession: qa_engineer, input: [x], output: [y]}]\n"
     (tmp_path / "parts").mkdir()
     (tmp_path / "parts" / "inner.yaml").write_text(inner)
@@ -64,8 +64,29 @@ stages:
     found = prepared(tmp_path / "flow.yaml", text)
     subflow = found.workflow.stages[1].subflow
     assert subflow is not None
-    assert json.loads(found.blobs[subflow.digest or ""])["id"] == "inner"
+    kept = Workflow.from_json(found.blobs[found.workflow.digest()])
+    assert [(digest, inner.id) for digest, inner in kept.subflows.items()] == [(subflow.digest, "inner")]
     assert set(found.professions) == {"software_developer", "qa_engineer"}
+
+
+def test_names_of_subflows_in_different_files_do_not_meet(tmp_path: Path) -> None:
+    part = "{stages: [{id: a, profession: developer, output: [%s]}]}"
+    inner = f"id: inner\nstages: [{{id: s, kind: subflow, subflow: {{id: part}}}}]\nsubflows: {{part: {part % 'x'}}}\n"
+    (tmp_path / "inner.yaml").write_text(inner)
+    text = f"""
+id: outer
+stages:
+  - {{id: own, kind: subflow, subflow: {{id: part}}}}
+  - {{id: other, kind: subflow, subflow: {{file: inner.yaml}}}}
+subflows:
+  part: {part % "y"}
+  unused: {part % "z"}
+"""
+    levels = levels_of(prepared(tmp_path / "flow.yaml", text).workflow)
+    written = {
+        path: [output.name for stage in level.stages for output in stage.output] for path, level in levels.items()
+    }
+    assert written == {"": [], "own": ["y"], "other": [], "other/s": ["x"]}
 
 
 @pytest.mark.parametrize(
