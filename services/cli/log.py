@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from services.cli import log_proof
 from services.cli.option import Bus, Data, Json, Server, read_settings
 
 if TYPE_CHECKING:
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from services.settings import Settings
 
 app = typer.Typer(help="The log itself.", no_args_is_help=True)
+app.command()(log_proof.checkpoint)
+app.command()(log_proof.verify)
 
 Channel = Annotated[list[str] | None, typer.Option("--channel", "-c", help="Only this channel; may be repeated.")]
 Type = Annotated[list[str] | None, typer.Option("--type", "-t", help="Only this type of record; may be repeated.")]
