@@ -8,6 +8,7 @@ To add a type: write it in the module of its channel, list its speaker and heare
 from bus.codec import Codec
 from bus.record import Record
 from services.records import data, event, review, task, telemetry
+from services.records.releases import older_schemas
 
 LANGUAGE: tuple[type[Record], ...] = (
     *task.RECORDS,
@@ -19,5 +20,5 @@ LANGUAGE: tuple[type[Record], ...] = (
 
 
 def language_codec() -> Codec:
-    """A codec for the whole language."""
-    return Codec(LANGUAGE)
+    """A codec for the whole language, also as released versions wrote it."""
+    return Codec(LANGUAGE, older=older_schemas())
