@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
 
-from bus.errors import BlobMissing, BusError, Retryable
+from bus.errors import Fatal, Refused
 
 logger = logging.getLogger(__name__)
 
@@ -41,8 +41,10 @@ class BlobCache:
         self._contents: OrderedDict[str, bytes | None] = OrderedDict()
         self._bytes = 0
         self._loads: dict[str, asyncio.Task[None]] = {}
+        self._awaited: set[str] = set()  # by inputs that wait for all that they need
         self._durable: OrderedDict[str, None] = OrderedDict()
         self._puts: dict[str, asyncio.Task[None]] = {}
+        self._unkept: dict[str, Fatal] = {}
 
     def now(self, digests: Iterable[str]) -> Mapping[str, bytes | None] | None:
         """Contents by digest, None for those that the store lacks; None in all while some are still being loaded."""
@@ -52,6 +54,7 @@ class BlobCache:
             if digest not in self._loads:
                 self._loads[digest] = asyncio.get_running_loop().create_task(self._load(digest))
         if missing:
+            self._awaited.update(wanted)
             return None
         for digest in wanted:
             self._contents.move_to_end(digest)
@@ -62,28 +65,44 @@ class BlobCache:
         self._contents[digest] = content
         self._bytes += len(content or b"")
         del self._loads[digest]
-        self.loaded()
-        while self._bytes > CACHE_BYTES_MAX and len(self._contents) > 1:
-            _, old = self._contents.popitem(last=False)
-            self._bytes -= len(old or b"")
+        self._awaited.clear()
+        self.loaded()  # whoever still waits asks again, and thereby says what is still awaited
+        if content is None:  # told to all who waited; whoever asks later makes it look again
+            self._forget(digest)
+        while self._bytes > CACHE_BYTES_MAX and (old := self._oldest()):
+            self._forget(old)
+
+    def _oldest(self) -> str | None:
+        return next((digest for digest in self._contents if digest not in self._awaited), None)
+
+    def _forget(self, digest: str) -> None:
+        self._bytes -= len(self._contents.pop(digest) or b"")
 
     async def _fetch(self, digest: str) -> bytes | None:
-        """The store being unavailable is waited out; a blob that it lacks is given up after BLOB_WAIT_MS_MAX."""
+        """The store being unavailable is waited out; a blob that it lacks, or has only damaged, is given up after
+        BLOB_WAIT_MS_MAX, and what is no digest at once."""
         loop = asyncio.get_running_loop()
         give_up = loop.time() + BLOB_WAIT_MS_MAX / 1000
         while True:
             try:
                 return await self._blobs.get(digest)
-            except BlobMissing:
+            except Refused as error:
+                logger.error("no store has that: %s", error)
+                return None
+            except Fatal as error:
                 if loop.time() >= give_up:
-                    logger.error("no blob %s in the store after %d ms", digest, BLOB_WAIT_MS_MAX)
+                    logger.error("no blob %s in the store after %d ms: %s", digest, BLOB_WAIT_MS_MAX, error)
                     return None
-            except Retryable as error:
-                logger.warning("blob %s cannot be read yet: %s", digest, error)
+            except Exception as error:  # noqa: BLE001 — of whatever kind: its input waits, and this says for what
+                logger.warning("blob %s cannot be read yet: %r", digest, error)
             await asyncio.sleep(RETRY_MS / 1000)
 
     def keep(self, contents: Mapping[str, bytes]) -> bool:
-        """Whether all of these are durable; puts what is not and calls `loaded` when it is."""
+        """Whether all of these are durable; puts what is not and calls `loaded` when it is. Raises what the store will
+        never keep."""
+        for digest in contents:
+            if error := self._unkept.pop(digest, None):
+                raise error
         missing = [digest for digest in contents if digest not in self._durable]
         for digest in missing:
             if digest not in self._puts:
@@ -91,15 +110,18 @@ class BlobCache:
         return not missing
 
     async def _put(self, digest: str, content: bytes) -> None:
-        """Whatever keeps the store from it is waited out: a decision that is made must come to its place."""
+        """A store that cannot keep it now is waited out: a decision that is made must come to its place."""
         while True:
             try:
                 await self._blobs.put(content)
+                self._durable[digest] = None
                 break
-            except BusError as error:
-                logger.warning("blob %s cannot be kept yet: %s", digest, error)
+            except Fatal as error:
+                self._unkept[digest] = error
+                break
+            except Exception as error:  # noqa: BLE001 — of whatever kind: its input waits, and this says for what
+                logger.warning("blob %s cannot be kept yet: %r", digest, error)
             await asyncio.sleep(RETRY_MS / 1000)
-        self._durable[digest] = None
         del self._puts[digest]
         while len(self._durable) > PUT_MAX + len(self._puts):
             self._durable.popitem(last=False)

@@ -161,11 +161,12 @@ class Session:
             self.ledger.acknowledge((record.role, record.partition), record.number)
 
     def _decide(self, envelope: Envelope) -> bool:
-        blobs = self._needed(envelope)
-        if blobs is None:
-            return False
-        draft = Draft(self.role, self.state, envelope.id, self._now_ms(), blobs)
+        now_ms = self._now_ms()
         try:
+            blobs = self._needed(envelope)
+            if blobs is None:
+                return False
+            draft = Draft(self.role, self.state, envelope.id, now_ms, blobs)
             self.role.decide(draft, envelope)
             if draft.kept and not self.ports.blobs.keep(draft.kept):
                 return False  # decided again once it is durable

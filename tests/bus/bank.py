@@ -26,6 +26,7 @@ class DepositRequested(Ask, channel="task"):
     accounts: int = 1  # one fact for each
     remind_ms: int = 0
     digest: str = ""  # content without which it cannot be decided
+    wants_receipt: bool = False
 
 
 class CoinDropped(Report, channel="task"):
@@ -39,6 +40,7 @@ class Deposited(Fact, channel="task"):
     total: int
     ask_id: str
     remind_ms: int = 0
+    receipt: str = ""  # digest of what the decision itself wrote
 
 
 class DepositRefused(Fact, channel="task"):
@@ -152,6 +154,7 @@ def _answer(draft: Draft[Till], ask: DepositRequested, ask_id: str) -> None:
         reason = f"the store lacks {ask.digest}"
         draft.add(DepositRefused(workspace_id=ask.workspace_id, ask_id=ask_id, reason=reason))
         return
+    receipt = draft.keep(f"receipt for {ask_id}".encode()) if ask.wants_receipt else ""
     for account in range(ask.accounts):
         total = draft.state.totals.get(f"{ask.workspace_id}/{account}", 0) + ask.amount
         fact = Deposited(
@@ -161,6 +164,7 @@ def _answer(draft: Draft[Till], ask: DepositRequested, ask_id: str) -> None:
             total=total,
             ask_id=ask_id,
             remind_ms=ask.remind_ms,
+            receipt=receipt,
         )
         draft.add(fact)
 

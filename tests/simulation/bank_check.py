@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from bus.channel import Partition
 from tests.bus.bank import REMINDERS, UNLUCKY, DepositRequested
 from tests.simulation.bank_laws import broken_laws
 from tests.simulation.bank_lines import Book, Line, Place
@@ -20,9 +21,18 @@ class Asked:
     poison: set[str] = field(default_factory=set)  # positions of what cannot be decoded or decided
 
 
-def problems(book: Book, asked: Asked) -> Iterator[str]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Times:
+    """When what became durable, in seconds of the world."""
+
+    landed_s: Mapping[Partition, Sequence[float]]
+    kept_s: Mapping[str, float]  # by digest
+
+
+def problems(book: Book, asked: Asked, times: Times) -> Iterator[str]:
     """Nothing if all is well."""
     lines, facts = book.lines, book.facts
+    yield from _receipts(facts, asked, times)
     yield from broken_laws(lines, facts)
     yield from _deposits(facts, asked)
     yield from _coins(lines, facts)
@@ -116,6 +126,19 @@ def _posts(lines: Sequence[Line], facts: Sequence[Line]) -> Iterator[str]:
             yield f"I2: {addressee} acted on a post of {sender} twice"
         if offsets != sorted(offsets):
             yield f"I4: {addressee} acted on the posts of {sender} in another order"
+
+
+def _receipts(facts: Sequence[Line], asked: Asked, times: Times) -> Iterator[str]:
+    """What a fact names was durable before the fact was."""
+    for fact in facts:
+        if fact.type == "Deposited":
+            receipt = fact.body["receipt"]
+            ask = asked.deposits.get(fact.body["ask_id"])
+            if ask and bool(receipt) != ask.wants_receipt:
+                yield f"I16: {fact.at} has {receipt or 'no receipt'}"
+            landed_s = times.landed_s[fact.partition][fact.offset]
+            if receipt and times.kept_s.get(receipt, landed_s + 1) > landed_s:
+                yield f"I16: {fact.at} names {receipt} before that is durable"
 
 
 def _quarantine(lines: Sequence[Line], facts: Sequence[Line], asked: Asked) -> Iterator[str]:

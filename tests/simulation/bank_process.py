@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import random
 from collections.abc import AsyncIterator, Callable
 from typing import Any
@@ -47,18 +48,29 @@ class SimulatedBlobs:
     def __init__(self, rng: random.Random) -> None:
         self._rng = rng
         self._there_s: dict[str, float] = {}
+        self.kept_s: dict[str, float] = {}  # when each content was durable
 
     def expect(self, digest: str, seconds: float) -> None:
         """This content will be there after so many seconds."""
         self._there_s[digest] = asyncio.get_running_loop().time() + seconds
 
     async def get(self, digest: str) -> bytes:
-        await elapse(self._rng.uniform(0.0001, 0.05))
-        if self._rng.random() < 0.1:
-            raise Unavailable("simulated: the store does not answer")
+        await self._answer()
         if asyncio.get_running_loop().time() < self._there_s.get(digest, float("inf")):
             raise BlobMissing(digest)
         return digest.encode()
+
+    async def put(self, content: bytes) -> str:
+        await self._answer()
+        digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
+        self.kept_s.setdefault(digest, asyncio.get_running_loop().time())
+        await self._answer()
+        return digest
+
+    async def _answer(self) -> None:
+        await elapse(self._rng.uniform(0.0001, 0.05))
+        if self._rng.random() < 0.1:
+            raise Unavailable("simulated: the store does not answer")
 
 
 class Process:

@@ -12,7 +12,7 @@ from bus.errors import Retryable
 from bus.publisher import Publisher
 from bus.record import Record
 from tests.bus.bank import UNLUCKY, CoinDropped, DepositRequested
-from tests.simulation.bank_check import Asked, problems
+from tests.simulation.bank_check import Asked, Times, problems
 from tests.simulation.bank_lines import Book
 from tests.simulation.bank_poison import TO_CLERK, TO_SAFE, TO_TELLER, UNHEARD
 from tests.simulation.bank_process import CODEC, SERVICES, Process, SimulatedBlobs
@@ -59,7 +59,8 @@ class BankWorld:
         await asking
         await self._calm()
         self._compare()
-        self.wrong += problems(self.book, self.asked)
+        times = Times(landed_s=self.storage.landed_s, kept_s=self.blobs.kept_s)
+        self.wrong += problems(self.book, self.asked, times)
 
     def _start(self, service: str) -> Process:
         skew_ms = self.rng.choice((0, 0, -3000, 2000))
@@ -99,6 +100,7 @@ class BankWorld:
             accounts=rng.choice((1, 1, 2, 3)),
             remind_ms=rng.choice((0, 0, 50, 500, 4000)),
             digest=digest,
+            wants_receipt=rng.random() < 0.1,
         )
         self.asked.deposits[ask_id] = ask
         return ask

@@ -95,12 +95,14 @@ def simulate(main: "Coroutine[Any, Any, T]", loop: VirtualLoop) -> T:
     try:
         return loop.run_until_complete(main)
     finally:
-        _end_all(loop)
-        loop.close()
+        try:
+            _end_all(loop)
+        finally:
+            loop.close()
 
 
 def _end_all(loop: VirtualLoop) -> None:
-    loop.virtual_s = 0.0
+    loop.virtual_s = -VIRTUAL_S_MAX
     for task in asyncio.all_tasks(loop):
         task.cancel()
     loop.run_until_complete(_settle())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from bus.blob_cache import BlobCache
 from bus.feed import Feeds
 from bus.fence import Fence
 from bus.home_fold import HomeFold, chunks_until
@@ -15,6 +16,7 @@ from bus.session import Garbled, Session
 
 _claim, _init, _read = Seat._claim, Session.__init__, HomeFold.read
 _fence_read, _note_heard, _needed = Fence.read, Session.note_heard, Session._needed
+_keep = BlobCache.keep
 _next_deadline_ms, _wake = Session.next_deadline_ms, Session.wake
 UNKNOWN = "?"
 
@@ -131,6 +133,11 @@ def _lack_at_once(self: Session, envelope: Envelope) -> Mapping[str, bytes | Non
     return dict.fromkeys(self.role.needs(self.state, envelope)) if found is None else found
 
 
+def _keep_later(self: Any, contents: Mapping[str, bytes]) -> bool:
+    _keep(self, contents)
+    return True
+
+
 BUGS: dict[str, tuple[str, str, Any]] = {
     "no_resume": (
         "recovery hears from the end of the inputs",
@@ -185,6 +192,11 @@ BUGS: dict[str, tuple[str, str, Any]] = {
         "a feed goes on between the end of catching up and joining it",
         "I1 I4 I15",
         lambda: ((Feeds, "_catch_up", _join_late),),
+    ),
+    "receipt_not_durable": (
+        "a fact is said before the content that it names is durable",
+        "I16",
+        lambda: ((BlobCache, "keep", _keep_later),),
     ),
     "blob_not_waited_for": (
         "content that is still being loaded is said to be lacking",

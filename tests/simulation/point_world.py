@@ -17,7 +17,7 @@ from bus.publisher import Publisher
 from bus.record import Record
 from tests.bus.bank import UNLUCKY, CoinDropped, DepositRequested
 from tests.simulation.bank import silence
-from tests.simulation.bank_check import Asked, problems
+from tests.simulation.bank_check import Asked, Times, problems
 from tests.simulation.bank_lines import Book
 from tests.simulation.bank_process import CODEC, SERVICES, Process, SimulatedBlobs
 from tests.simulation.bank_replay import Replay
@@ -35,7 +35,7 @@ DEPOSITS = (
     DepositRequested(workspace_id="w1", amount=2, remind_ms=30),
     DepositRequested(workspace_id="w2", amount=UNLUCKY),
     DepositRequested(workspace_id="w1", amount=3, digest="blob-late"),
-    DepositRequested(workspace_id="w0", amount=4, accounts=2, remind_ms=700),
+    DepositRequested(workspace_id="w0", amount=4, accounts=2, remind_ms=700, wants_receipt=True),
 )
 
 
@@ -71,7 +71,8 @@ class PointWorld:
         self.replay.read_on()
         self.wrong += self.replay.differences(process.runtime for process in self.living)
         self.wrong += [failure for process in self.living if (failure := process.failure())]
-        self.wrong += problems(self.book, self.asked)
+        times = Times(landed_s=self.storage.landed_s, kept_s=self.blobs.kept_s)
+        self.wrong += problems(self.book, self.asked, times)
 
     def _start(self, service: str) -> Process:
         life = len(self.passed)

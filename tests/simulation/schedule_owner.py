@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from bus.blob_cache import BlobCache
 from bus.channel import Partition
 from bus.codec import Peek
-from bus.errors import AppendUnknown, BlobMissing
+from bus.errors import AppendUnknown, BlobMissing, Unavailable
 from bus.feed import PartitionFeed, Subscription
 from bus.fence import Fence
 from bus.home_fold import HomeFold
@@ -95,6 +95,9 @@ class InstantLog:
 class NoBlobs:
     async def get(self, digest: str) -> bytes:
         raise BlobMissing(digest)
+
+    async def put(self, content: bytes) -> str:
+        raise Unavailable("nothing is kept here")
 
 
 def at_once(work: Coroutine[Any, Any, None]) -> None:

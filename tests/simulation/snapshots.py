@@ -1,4 +1,4 @@
-"""Snapshots in bad weather: torn, flipped, lost, or of another log; whoever reads one that is not sound must find out."""
+"""Snapshots in bad weather: torn, flipped, lost, or of another log; who reads one that is not sound must find out."""
 
 from __future__ import annotations
 

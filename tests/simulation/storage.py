@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from asyncio import Future
 from collections.abc import Callable, Sequence
 
@@ -17,6 +18,7 @@ class Storage:
         self.records: dict[Partition, list[Stored]] = {
             Partition(channel, number): [] for channel in CHANNELS for number in range(partitions)
         }
+        self.landed_s: dict[Partition, list[float]] = {partition: [] for partition in self.records}
         self._arrivals: dict[str, dict[Future[None], None]] = {channel: {} for channel in CHANNELS}
 
     def land(self, partition: Partition, batch: Sequence[Raw]) -> int:
@@ -24,6 +26,7 @@ class Storage:
         log = self.records[partition]
         base = len(log)
         log.extend(Stored(base + i, *raw) for i, raw in enumerate(batch))
+        self.landed_s[partition] += [asyncio.get_running_loop().time()] * len(batch)
         arrivals = self._arrivals[partition.channel]
         for arrival in arrivals:
             if not arrival.done():
