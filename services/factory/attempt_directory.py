@@ -29,8 +29,7 @@ class AttemptDirectory:
 
     async def lay(self, inputs: Iterable[Artifact], blobs: BlobStore) -> dict[str, Input]:
         """Make the directory and put the inputs there. Raises OSError, or whatever the blob store raises."""
-        for name in ("inputs", "outputs", "tmp"):
-            (self.path / name).mkdir(parents=True, exist_ok=True)
+        self._make()
         laid = {}
         for artifact in inputs:
             place = self.path / "inputs" / file_name(artifact.name)
@@ -41,6 +40,20 @@ class AttemptDirectory:
             place.chmod(0o444)
             laid[artifact.name] = Input(digest=artifact.digest, media_type=artifact.media_type, path=str(place))
         return laid
+
+    def _make(self) -> None:
+        """The worker's own user, if the instance has one, may write there, but may neither have put something else in
+        its place beforehand nor replace what the node puts there."""
+        instance = self.path.parents[1]
+        user = instance.stat().st_gid if os.geteuid() == 0 else 0
+        self.path.mkdir(parents=not user, exist_ok=not user)
+        for name in ("inputs", "outputs", "tmp"):
+            (self.path / name).mkdir(exist_ok=True)
+        if user:
+            os.chown(self.path, 0, user)
+            self.path.chmod(0o1770)
+            for name in ("outputs", "tmp"):
+                os.chown(self.path / name, user, user)
 
     def find_partial(self, stage: str, names: Iterable[str]) -> dict[str, Output]:
         """What an attempt that did not end by itself has left: its outputs so far, and what it printed."""

@@ -24,7 +24,7 @@ from bus.publisher import Publisher
 from bus.record import Envelope, Record, derive_id
 from services.factory.attempts import Attempts
 from services.factory.background import Background
-from services.factory.drivers.catalogue import DRIVERS, make_drivers
+from services.factory.drivers.catalogue import DRIVERS, Drivers, Isolation
 from services.factory.drivers.launching import Launching
 from services.factory.hearing import Hearing
 from services.factory.holdings import Holdings
@@ -58,7 +58,8 @@ class NodeSettings:
     directory: Path
     capacity: Resources
     pool: str = "default"
-    drivers: tuple[str, ...] = DRIVERS
+    drivers: tuple[str, ...] = DRIVERS  # offered as far as they work on this machine
+    required_limits: tuple[str, ...] = ()  # layers without which no worker is started, see drivers/limits.py
     heartbeat_ms: int = 1_000
     lease_ms: int = 5_000
     start_timeout_ms: int = 5_000
@@ -151,9 +152,16 @@ class Node:
             hear=lambda envelope: self._hears[type(envelope.record)](envelope),
             background=self._background,
         )
+        self._drivers = Drivers(
+            Isolation(drivers=settings.drivers, required=settings.required_limits),
+            settings.directory.resolve(),
+            self._launching,
+            settings.start_timeout_ms,
+            self._background,
+        )
         self._holdings = Holdings(
             directory=self._instances,
-            drivers=make_drivers(settings.drivers, self._launching, settings.start_timeout_ms, self._background),
+            drivers=self._drivers.by_name,
             stop_grace_ms=settings.stop_grace_ms,
             live=self._hearing.live,
             attempts=self._attempts,
@@ -183,7 +191,7 @@ class Node:
             node_id=settings.node_id,
             node_session=self.session,
             capacity=settings.capacity,
-            drivers=settings.drivers,
+            drivers=tuple(self._drivers.by_name),
         )
         await self._reports.settle(report, derive_id(self.session, "joined"))
 
@@ -266,6 +274,7 @@ class Node:
     async def _let_go(self) -> None:
         await self._background.close()
         await self._launching.close()
+        self._drivers.close()
         await self._reports.close()
         await self._telemetry.close()
         self._journal.write("places", places=self._hearing.save(), durable=True)

@@ -15,6 +15,7 @@ from services.factory.agents.port import FAILURES, Assignment, failed
 from services.factory.background import Background
 from services.factory.drivers.launching import Launching
 from services.factory.drivers.port import WorkerFailed, WorkerPlan
+from services.factory.worker.confinement import Confinement
 from services.factory.worker.frames import FRAME_BYTES_MAX, read_frame, write_assignment, write_frame
 from services.factory.worker.launcher import PRINTED
 
@@ -30,8 +31,16 @@ class WorkerProcess:
 
     needs_files = True
 
-    def __init__(self, plan: WorkerPlan, launching: Launching, limits: tuple[str, ...], background: Background) -> None:
+    def __init__(
+        self,
+        plan: WorkerPlan,
+        launching: Launching,
+        confinement: Confinement,
+        limits: tuple[str, ...],
+        background: Background,
+    ) -> None:
         self._plan, self._launching, self._background = plan, launching, background
+        self._confinement = confinement
         self.limits = limits
         self.pid = self.born = 0
         self.gone: asyncio.Future[str] = asyncio.get_running_loop().create_future()
@@ -48,7 +57,7 @@ class WorkerProcess:
             mine.setblocking(False)
             try:
                 self.pid, self.born, ended = await self._launching.start(
-                    self._plan.worker_id, self._plan.directory, its
+                    self._plan.worker_id, self._plan.directory, its, self._confinement
                 )
             except BaseException:
                 mine.close()

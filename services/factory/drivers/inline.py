@@ -5,10 +5,14 @@ import asyncio
 from services.factory.agents.port import Assignment, Outcome, failed
 from services.factory.agents.script import play
 from services.factory.drivers.port import WorkerFailed, WorkerPlan
+from services.records.content import Resources
 
 
 class InlineDriver:
     """Starts nothing."""
+
+    def limits(self, resources: Resources) -> tuple[str, ...]:
+        return ()
 
     async def start(self, plan: WorkerPlan) -> "InlineWorker":
         if plan.agent != "script":

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from services.factory.drivers.port import WorkerFailed
+from services.factory.worker.confinement import Confinement, write_confinement
 from services.factory.worker.process_tree import read_process
 
 logger = logging.getLogger(__name__)
@@ -19,7 +20,7 @@ logger = logging.getLogger(__name__)
 PRINTED = "launcher.log"
 """File in the node's directory with what the launcher prints, which is nothing unless it fails."""
 
-_PROGRAM = Path(__file__).resolve().parents[1] / "worker" / "__main__.py"
+WORKER_PROGRAM = Path(__file__).resolve().parents[1] / "worker" / "__main__.py"
 _READ_BYTES = 64 * 1024
 _PAUSE_S = 0.005
 _END_S = 10.0
@@ -55,15 +56,16 @@ class Launching:
         return self._process.pid if self._process else 0
 
     async def start(
-        self, worker_id: str, directory: Path, end: socket.socket
+        self, worker_id: str, directory: Path, end: socket.socket, confinement: Confinement
     ) -> "tuple[int, int, asyncio.Future[str]]":
-        """Start a worker that talks over this socket end; gives its pid, when it was born, and the future of its
-        end."""
+        """Start a worker that talks over this socket end, confined like that; gives its pid, when it was born, and the
+        future of its end."""
         loop = asyncio.get_running_loop()
         started = self._starting[worker_id] = loop.create_future()
         gone = self._gone[worker_id] = loop.create_future()
         try:
-            await self._send({"start": worker_id, "directory": str(directory)}, end)
+            order = {"directory": str(directory), "confinement": write_confinement(confinement)}
+            await self._send({"start": worker_id, **order}, end)
             pid, born = await started
         except (OSError, WorkerFailed) as error:
             self._gone.pop(worker_id, None)
@@ -113,7 +115,7 @@ class Launching:
         mine.setblocking(False)
         with its, (self._directory / PRINTED).open("wb") as printed:
             self._process = subprocess.Popen(
-                [sys.executable, "-I", "-S", "-E", str(_PROGRAM), str(its.fileno()), str(os.getpid())],
+                [sys.executable, "-I", "-S", "-E", str(WORKER_PROGRAM), str(its.fileno()), str(os.getpid())],
                 pass_fds=[its.fileno()],
                 env=node_environment(),
                 cwd=self._directory,

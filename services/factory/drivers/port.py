@@ -63,6 +63,10 @@ class Worker(Protocol):
 class Driver(Protocol):
     """Starts workers."""
 
+    def limits(self, resources: Resources) -> tuple[str, ...]:
+        """Those that will be in force for a worker with these resources: LAYER=VALUE, see `limits.LAYERS`."""
+        ...
+
     async def start(self, plan: WorkerPlan) -> Worker:
         """A worker that has said hello. Raises WorkerFailed; nothing is left of it then."""
         ...

@@ -2,7 +2,7 @@
 
 It is started by the node, talks with it in JSON lines over one socket and does nothing of its own accord:
 
-    node      {"start": ID, "directory": PATH} and the worker's end of a socket; {"kill": ID}
+    node      {"start": ID, "directory": PATH, "confinement": …} and the worker's end of a socket; {"kill": ID}
     launcher  {"started": ID, "pid": N, "born": TICKS} or {"failed": ID, "reason": TEXT}
               {"gone": ID, "status": TEXT}    neither the worker nor any process of it exists any more
 
@@ -21,11 +21,14 @@ import socket
 import sys
 import traceback
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
-from services.factory.worker.parentage import adopt_orphans, die_with_parent
+from services.factory.worker.confinement import Confinement, enter, read_confinement, run_program
+from services.factory.worker.parentage import adopt_orphans, die_with_parent, give_up_privileges, hide
 from services.factory.worker.process_tree import Process, find_descendants, kill_all, read_process
 from services.factory.worker.program import run_worker
+from services.factory.worker.system_calls import can_filter, filter_calls
 
 FRAME_BYTES_MAX = 64 * 1024
 KILL_WITHIN_S = 5.0
@@ -117,7 +120,7 @@ class Launcher:
                 mine.close()
             for other in self._ends:
                 os.close(other)
-            status = _work(message["directory"], end)
+            status = _work(message["directory"], read_confinement(message["confinement"]), end, parent)
         except BaseException:  # noqa: BLE001 -- whatever it is, it must not come back to the launcher's loop
             traceback.print_exc()
         finally:
@@ -166,16 +169,34 @@ def _describe(code: int) -> str:
     return f"exited with {code}"
 
 
-def _work(directory: str, end: int) -> int:
-    """Be the worker of an instance: in a session of its own, in its directory, with nothing open but its socket."""
+def _work(directory: str, confinement: Confinement, end: int, parent: int) -> int:
+    """Be the worker of an instance, or the program around it: in a session of its own, in its directory, with nothing
+    open but its socket."""
     os.setsid()
-    os.chdir(directory)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    printed = os.open(PRINTED, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    printed = os.open(Path(directory) / PRINTED, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     os.dup2(printed, 1)
     os.dup2(printed, 2)
     os.close(printed)
+    enter(confinement)
+    os.chdir(directory)
+    die_with_parent(parent, signal.SIGKILL)  # anew: another user's process has lost it
+    if confinement.program:
+        run_program(confinement, end)
+    if confinement.filters_calls:
+        filter_calls()
     return run_worker(socket.socket(fileno=end))
+
+
+def run_confined(arguments: list[str]) -> int:
+    """`worker FD PROCESSES`: be a worker inside the program that keeps it apart. No more processes than that, if any
+    number is given; where they are counted only here, they can be limited only here."""
+    give_up_privileges()
+    hide()
+    if most := int(arguments[1]):
+        resource.setrlimit(resource.RLIMIT_NPROC, (most, most))
+    if can_filter():
+        filter_calls()
+    return run_worker(socket.socket(fileno=int(arguments[0])))
 
 
 def main(arguments: list[str]) -> None:

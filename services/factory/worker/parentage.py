@@ -1,11 +1,13 @@
-"""What Linux offers to tie processes together: death with the parent, and adoption of orphans."""
+"""What Linux offers to tie processes together: death with the parent, adoption of orphans, no way to more rights."""
 
 import ctypes
 import os
 import sys
 
 _PR_SET_PDEATHSIG = 1
+_PR_SET_DUMPABLE = 4
 _PR_SET_CHILD_SUBREAPER = 36
+_PR_SET_NO_NEW_PRIVS = 38
 
 
 def _control(option: int, value: int) -> bool:
@@ -25,3 +27,13 @@ def die_with_parent(parent: int, signal_number: int) -> None:
 def adopt_orphans(adopt: bool = True) -> bool:
     """Become the parent of every process below this one that loses its own, or do so no more."""
     return _control(_PR_SET_CHILD_SUBREAPER, int(adopt))
+
+
+def give_up_privileges() -> bool:
+    """Let no program that is run from here on have more rights than this process, whatever its file says."""
+    return _control(_PR_SET_NO_NEW_PRIVS, 1)
+
+
+def hide() -> bool:
+    """Let no process of the same user look into this one or change it."""
+    return _control(_PR_SET_DUMPABLE, 0)

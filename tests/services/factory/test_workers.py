@@ -222,7 +222,7 @@ def rogue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[bytes], 
     def install(words: bytes) -> None:
         program = tmp_path / "rogue.py"
         program.write_text(ROGUE.format(root=str(Path(__file__).parents[3]), words=words))
-        monkeypatch.setattr("services.factory.drivers.launching._PROGRAM", program)
+        monkeypatch.setattr("services.factory.drivers.launching.WORKER_PROGRAM", program)
 
     return install
 

@@ -1,0 +1,21 @@
+"""The directories that a worker reads: the Python that runs it, its program, and where programs are looked for."""
+
+import os
+import sys
+from pathlib import Path
+
+from services.factory.drivers.launching import WORKER_PROGRAM, node_environment
+
+SERVICES = WORKER_PROGRAM.parents[2]
+"""The package that the worker's program lies in."""
+
+
+def find_surroundings() -> tuple[Path, ...]:
+    """Real paths, none of them below another one. The directories of the search path come as they are named too."""
+    found = {Path(sys.prefix), Path(sys.base_prefix), Path(sys.executable).resolve().parents[1], SERVICES}
+    for name in node_environment()["PATH"].split(os.pathsep):
+        place = Path(name)
+        if place.is_absolute() and place.is_dir() and place != Path(place.root):
+            found.add(place)
+    real = {each.resolve() for each in found}
+    return tuple(sorted(each for each in real if not any(other in each.parents for other in real)))
