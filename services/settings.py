@@ -34,6 +34,7 @@ class Settings:
     node: str = field(default_factory=socket.gethostname)
     cpu_overcommit: int = 8  # how often a node promises each of its cores
     memory_overcommit: int = 2
+    storage_overcommit: int = 16  # how often it promises each byte that is free; a quota is a ceiling, few come near it
     host: str = "127.0.0.1"  # of the gateway
     port: int = 7420
     hosts: str = ""  # names, with ports, under which the gateway may be called besides its own address

@@ -175,11 +175,11 @@ async def hosted(settings: Settings, services: Sequence[str] = SERVICES, *, node
 
 
 def capacity(settings: Settings) -> Resources:
-    """What this host offers. CPU is compressible and idle memory is shared, so both may be promised more than once."""
+    """What this host offers, most of it more than once: CPU is compressible, idle memory shared, quotas rarely used."""
     return Resources(
         cpu_millis=(psutil.cpu_count() or 1) * 1000 * settings.cpu_overcommit,
         memory_mib=psutil.virtual_memory().total // 2**20 * settings.memory_overcommit,
-        storage_mib=shutil.disk_usage(settings.data).free // 2**20,
+        storage_mib=shutil.disk_usage(settings.data).free // 2**20 * settings.storage_overcommit,
         api_calls_per_minute=100_000,
         slots=10_000,
     )
