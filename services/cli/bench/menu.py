@@ -51,6 +51,22 @@ def replay(
     _print(run_async(bench_replay(runs)), as_json)
 
 
+@app.command()
+def api(
+    streams: Annotated[int, typer.Option("--streams", min=0, help="How many listen and hear nothing.")] = 1000,
+    rate: Annotated[int, typer.Option("--rate", min=1, help="Calls a second; a fifth of them start a run.")] = 500,
+    seconds: Annotated[float, typer.Option("--seconds", min=1, help="For how long.")] = 20,
+    as_json: Json = False,
+) -> None:
+    """Call the gateway of an embedded system at a steady rate while very many streams are open."""
+    from services.cli.bench.api import bench_api
+    from services.cli.loop import run_async
+    from services.cli.terminal import log_to_stderr
+
+    log_to_stderr()
+    _print(run_async(bench_api(streams, rate, seconds)), as_json)
+
+
 def _print(figures: dict[str, object], as_json: bool) -> None:
     from services.cli.terminal import print_json, print_line
 
