@@ -63,12 +63,8 @@ Fresh = Depends(wait_for_views)
 class Turn:
     """Which page somebody wants."""
 
-    def __init__(
-        self,
-        limit: Annotated[int, Query(ge=1, le=PAGE_MAX, description="Most things on the page.")] = 50,
-        cursor: Annotated[str, Query(max_length=400, description="`next_cursor` of the page before.")] = "",
-    ) -> None:
-        self.limit, self.mark = limit, _read_cursor(cursor)
+    def __init__(self, limit: int, mark: Mark | None) -> None:
+        self.limit, self.mark = limit, mark
 
     def page(self, shelf: Shelf[T], keep: Callable[[T], bool], show: Callable[[T], M]) -> Page[M]:
         """The page of a shelf."""
@@ -83,7 +79,15 @@ class Turn:
         return Page(items=list(rows[max(start, 0) : max(end, 0)]), next_cursor=more)
 
 
-Turning = Annotated[Turn, Depends()]
+async def turn_of(
+    limit: Annotated[int, Query(ge=1, le=PAGE_MAX, description="Most things on the page.")] = 50,
+    cursor: Annotated[str, Query(max_length=400, description="`next_cursor` of the page before.")] = "",
+) -> Turn:
+    """Read which page is wanted."""
+    return Turn(limit, _read_cursor(cursor))
+
+
+Turning = Annotated[Turn, Depends(turn_of)]
 
 
 def _write_cursor(mark: Mark) -> str:

@@ -60,7 +60,7 @@ ROOT = Caller(name="root", roles={EVERYWHERE: frozenset({"admin"})})
 """Whoever can read the key file of the data directory."""
 
 
-def caller_of(connection: HTTPConnection) -> Caller:
+async def caller_of(connection: HTTPConnection) -> Caller:
     """The caller whom the guard let in."""
     caller: Caller = connection.scope["state"]["caller"]
     return caller
@@ -76,7 +76,7 @@ class Need:
         self.role, self.scope = role, scope
 
     async def __call__(self, connection: HTTPConnection) -> None:
-        caller = caller_of(connection)
+        caller = await caller_of(connection)
         if not caller.has(self.role):
             raise Rejected(403, f"this needs the role {self.role}")
         caller.require_scope(self.scope)

@@ -13,6 +13,7 @@ from starlette.requests import HTTPConnection
 from bus.client import LogBus
 from bus.codec import Codec
 from bus.record import Record
+from services.gateway.blobs import KnownBlobs
 from services.gateway.desk import Desk
 from services.gateway.subscription import Streams
 from services.gateway.views.reading import Reading
@@ -25,6 +26,7 @@ class Gateway:
     """One gateway: the bus behind it and the views of it."""
 
     bus: LogBus
+    blobs: KnownBlobs
     codec: Codec
     reading: Reading
     desk: Desk
@@ -36,8 +38,8 @@ class Gateway:
         return self.codec.types
 
 
-def gateway_of(connection: HTTPConnection) -> Gateway:
-    """The gateway that serves a connection."""
+async def gateway_of(connection: HTTPConnection) -> Gateway:
+    """The gateway that serves a connection. A coroutine, as all dependencies here: others would take a thread each."""
     gateway: Gateway = connection.app.state.gateway
     return gateway
 

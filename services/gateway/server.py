@@ -16,6 +16,7 @@ from bus.client import LogBus
 from bus.codec import Codec
 from bus.errors import Refused
 from services.gateway.app import OPEN_PATHS, make_app
+from services.gateway.blobs import KnownBlobs
 from services.gateway.desk import Desk
 from services.gateway.gateway import Gateway
 from services.gateway.guard import Door, names_of
@@ -27,6 +28,9 @@ from services.settings import Settings
 DRAIN_S_MAX = 3
 """How long calls under way have to end when the gateway closes."""
 
+SAID_BYTES_MAX = 4096
+"""Longest word of a client over a WebSocket; nothing that it says is of interest."""
+
 
 @asynccontextmanager
 async def open_gateway(
@@ -37,11 +41,24 @@ async def open_gateway(
     closing = asyncio.Event()
     async with open_reading(bus.log, codec) as reading:
         streams = Streams(bus.log, codec, reading, CHANNELS)
-        desk = Desk(bus, reading)
-        gateway = Gateway(bus=bus, codec=codec, reading=reading, desk=desk, streams=streams, closing=closing)
+        gateway = Gateway(
+            bus=bus,
+            blobs=KnownBlobs(bus.blobs),
+            codec=codec,
+            reading=reading,
+            desk=Desk(bus, reading),
+            streams=streams,
+            closing=closing,
+        )
         door = _door(settings, listening.getsockname()[1], key, reading, limits or Limits())
         config = uvicorn.Config(
-            make_app(gateway, door), log_config=None, access_log=False, timeout_graceful_shutdown=DRAIN_S_MAX
+            make_app(gateway, door),
+            http="httptools",
+            ws="websockets-sansio",
+            ws_max_size=SAID_BYTES_MAX,
+            log_config=None,
+            access_log=False,
+            timeout_graceful_shutdown=DRAIN_S_MAX,
         )
         server = _Server(config)
         serving = asyncio.create_task(server.serve(sockets=[listening]), name="gateway")

@@ -18,6 +18,7 @@ from statistics import quantiles
 from typing import Any
 
 import aiohttp
+import psutil
 
 from services.cli.failure import Failed
 
@@ -87,7 +88,7 @@ async def bench_api(streams: int, rate: int, seconds: float) -> dict[str, Any]:
     """Open the streams, make the calls, and give the figures."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, FILES)), hard))
-    async with _system() as (url, key):
+    async with _system() as (url, key, process):
         connector = aiohttp.TCPConnector(limit=0)
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=START_S_MAX)
         headers = {"Authorization": f"Bearer {key}"}
@@ -96,16 +97,16 @@ async def bench_api(streams: int, rate: int, seconds: float) -> dict[str, Any]:
             warm = Calls(http=http, url=url)
             await warm.run(rate, 1.0)
             calls = Calls(http=http, url=url, run_ids=warm.run_ids)
-            began = time.perf_counter()
+            began, cpu_s = time.perf_counter(), _cpu_s(process)
             await calls.run(rate, seconds)
-            elapsed_s = time.perf_counter() - began
+            elapsed_s, cpu_s = time.perf_counter() - began, _cpu_s(process) - cpu_s
             silent = sum(not response.content.at_eof() for response in opened)
             for response in opened:
                 response.close()
-    return _figures(calls, silent, elapsed_s)
+    return _figures(calls, silent, elapsed_s, cpu_s)
 
 
-def _figures(calls: Calls, streams: int, elapsed_s: float) -> dict[str, Any]:
+def _figures(calls: Calls, streams: int, elapsed_s: float, cpu_s: float) -> dict[str, Any]:
     cuts = quantiles(calls.latencies_s, n=1000)
     return {
         "streams": streams,
@@ -114,6 +115,7 @@ def _figures(calls: Calls, streams: int, elapsed_s: float) -> dict[str, Any]:
         "p50_ms": round(cuts[499] * 1000, 1),
         "p90_ms": round(cuts[899] * 1000, 1),
         "p99_ms": round(cuts[989] * 1000, 1),
+        "cpu_us_per_request": round(cpu_s / len(calls.latencies_s) * 1_000_000),
         "max_ms": round(max(calls.latencies_s) * 1000, 1),
         "statuses": {str(status): count for status, count in sorted(calls.statuses.items())},
     }
@@ -134,9 +136,15 @@ async def _open_streams(http: aiohttp.ClientSession, url: str, count: int) -> li
     return list(await asyncio.gather(*(open_one() for _ in range(count))))
 
 
+def _cpu_s(process: psutil.Process) -> float:
+    """What a process has used of all cores."""
+    times = process.cpu_times()
+    return float(times.user + times.system)
+
+
 @asynccontextmanager
-async def _system() -> AsyncIterator[tuple[str, str]]:
-    """A whole system in another process, on a log of its own; gives URL and key of its gateway."""
+async def _system() -> AsyncIterator[tuple[str, str, psutil.Process]]:
+    """A whole system in another process, on a log of its own; gives URL and key of its gateway, and the process."""
     with tempfile.TemporaryDirectory(prefix="clawx-bench-") as directory:
         command = ("-m", "services.cli.main", "up", "--json", "--port", "0", "--data", str(Path(directory) / "data"))
         process = await asyncio.create_subprocess_exec(sys.executable, *command, stdout=asyncio.subprocess.PIPE)
@@ -147,7 +155,7 @@ async def _system() -> AsyncIterator[tuple[str, str]]:
             if not line:
                 raise Failed("the system did not start")
             said = json.loads(line)
-            yield said["url"], said["key"]
+            yield said["url"], said["key"], psutil.Process(process.pid)
         finally:
             if process.returncode is None:
                 process.terminate()

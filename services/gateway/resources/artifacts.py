@@ -74,7 +74,7 @@ async def get_artifact(gateway: Behind, caller: Calling, run_id: RunId, sha256: 
     found = find_run(gateway, caller, run_id).contents.get(f"sha256:{sha256}")
     if found is None:
         raise NotFound(f"content {sha256} in the run {run_id}")
-    content = found.inline if found.inline is not None else await gateway.bus.blobs.get(found.digest)
+    content = found.inline if found.inline is not None else await gateway.blobs.get(found.digest)
     return download(content, found.digest)
 
 
@@ -97,7 +97,7 @@ async def get_artifact(gateway: Behind, caller: Calling, run_id: RunId, sha256: 
 async def put_blob(request: Request, gateway: Behind) -> Response:
     """Keep a content, to be named by its digest from then on."""
     content = await body_of(request, BLOB_BYTES_MAX, BlobTooLarge)
-    return written(BlobKept(digest=await gateway.bus.blobs.put(content)), 201)
+    return written(BlobKept(digest=await gateway.blobs.put(content)), 201)
 
 
 @router.get(
@@ -110,7 +110,7 @@ async def get_blob(
     gateway: Behind, digest: Annotated[str, Path(max_length=200, examples=["sha256:" + "0" * 64])]
 ) -> Response:
     """Download a content by its digest. Whoever knows a digest may have the content, as with any capability."""
-    return download(await gateway.bus.blobs.get(digest), digest)
+    return download(await gateway.blobs.get(digest), digest)
 
 
 def download(content: bytes, digest: str) -> Response:

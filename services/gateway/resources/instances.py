@@ -136,7 +136,7 @@ async def create_instance(order: InstanceOrder, request: Request, gateway: Behin
 
 
 async def _request(gateway: Gateway, order: InstanceOrder) -> InstanceRequested:
-    catalogue = await gateway.reading.professions.catalogue(gateway.bus.blobs)
+    catalogue = await gateway.reading.professions.catalogue(gateway.blobs)
     profession = _configured(catalogue.require(order.profession_id), order.config)
     return InstanceRequested(
         workspace_id=order.collaboration.workspace_id,
@@ -147,7 +147,7 @@ async def _request(gateway: Gateway, order: InstanceOrder) -> InstanceRequested:
         pool=order.pool,
         resources=_resources(profession, order.config),
         model=order.config.model,
-        profession_digest=await gateway.bus.blobs.put(profession.to_json()),
+        profession_digest=await gateway.blobs.put(profession.to_json()),
         team_id=order.collaboration.team_id,
     )
 

@@ -50,7 +50,7 @@ class ProfessionAddedShown(Written):
 @router.get("", **shown(Page[ProfessionShown], "Professions by id."), **needs("viewer", "professions:read"))
 async def list_professions(request: Request, gateway: Behind, turn: Turning, _fresh: None = Fresh) -> Response:
     """List the professions."""
-    catalogue = await gateway.reading.professions.catalogue(gateway.bus.blobs)
+    catalogue = await gateway.reading.professions.catalogue(gateway.blobs)
     return show(request, turn.slice([_show(gateway, each) for each in catalogue]))
 
 
@@ -59,7 +59,7 @@ async def get_profession(
     request: Request, gateway: Behind, profession_id: Annotated[Name, Path()], _fresh: None = Fresh
 ) -> Response:
     """Show one profession, by its id or an alias."""
-    found = (await gateway.reading.professions.catalogue(gateway.bus.blobs)).find(profession_id)
+    found = (await gateway.reading.professions.catalogue(gateway.blobs)).find(profession_id)
     if found is None:
         raise NotFound(f"profession {profession_id}")
     return show(request, _show(gateway, found))
@@ -70,8 +70,8 @@ async def add_profession(draft: ProfessionDraft, gateway: Behind, asking: Asking
     """Add a profession, or a new version of one."""
     asking.caller.require("admin", EVERYWHERE)
     profession = read_profession(draft.definition.encode(), "definition").profession
-    (await gateway.reading.professions.catalogue(gateway.bus.blobs)).extended(profession)
-    digest = await gateway.bus.blobs.put(profession.to_json())
+    (await gateway.reading.professions.catalogue(gateway.blobs)).extended(profession)
+    digest = await gateway.blobs.put(profession.to_json())
     ask = ProfessionAddRequested(profession=profession.id, digest=digest)
     answered = await gateway.desk.ask(ask, asking, SYSTEM_KEY)
     added = ProfessionAddedShown(position=str(answered.shown_at), profession_id=profession.id, digest=digest)

@@ -115,12 +115,12 @@ class RunWritten(Written):
 async def start_run(order: RunOrder, gateway: Behind, asking: Asking) -> Response:
     """Start a run of a workflow. `Prefer: wait=N` waits for its end."""
     asking.caller.require("operator", order.workspace_id)
-    prepared = prepare(order.workflow, await gateway.reading.professions.catalogue(gateway.bus.blobs))
+    prepared = prepare(order.workflow, await gateway.reading.professions.catalogue(gateway.blobs))
     ask = RunRequested(
         workspace_id=order.workspace_id,
         workflow_id=prepared.workflow.id,
         definition=prepared.workflow.digest(),
-        professions=await prepared.keep(gateway.bus.blobs),
+        professions=await prepared.keep(gateway.blobs),
         inputs=tuple(await _inputs(gateway, order)),
         tags={**prepared.workflow.tags, **order.tags},
     )
@@ -129,7 +129,7 @@ async def start_run(order: RunOrder, gateway: Behind, asking: Asking) -> Respons
 
 
 async def _inputs(gateway: Gateway, order: RunOrder) -> list[Content]:
-    blobs = gateway.bus.blobs
+    blobs = gateway.blobs
     contents = [await keep_value(blobs, name, value) for name, value in sorted(order.inputs.items())]
     for name, stored in sorted(order.stored_inputs.items()):
         if name in order.inputs:

@@ -83,7 +83,7 @@ async def answer_task(
     """Answer a task: its result and its outputs."""
     task = _find(gateway, asking.caller, task_id)
     asking.caller.require("approver", task.workspace_id)
-    contents = [await keep_value(gateway.bus.blobs, *each) for each in sorted(answer.outputs.items())]
+    contents = [await keep_value(gateway.blobs, *each) for each in sorted(answer.outputs.items())]
     ask = TaskAnswerRequested(
         workspace_id=task.workspace_id,
         run_id=task.run_id,

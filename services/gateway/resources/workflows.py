@@ -58,7 +58,7 @@ class Validity(Shown):
 @router.post("/validate", response_model=Validity, **needs("viewer", "workflows:read"))
 async def validate_workflow(draft: WorkflowDraft, gateway: Behind) -> Response:
     """Find everything that is wrong with a workflow before it runs."""
-    catalogue = await gateway.reading.professions.catalogue(gateway.bus.blobs)
+    catalogue = await gateway.reading.professions.catalogue(gateway.blobs)
     try:
         prepared = prepare(draft.workflow, catalogue)
     except DefinitionInvalid as error:
