@@ -10,8 +10,9 @@ from bus.clock import Clock, SystemClock
 from bus.codec import Codec
 from bus.log import Log
 from bus.publisher import Publisher
-from bus.reader import START, FencedReader, Place
+from bus.reader import FencedReader, Place
 from bus.record import Envelope, Record
+from bus.retry import retry
 
 
 class Blobs(Protocol):
@@ -42,6 +43,10 @@ class Bus(Protocol):
         """
         ...
 
+    async def retry(self, at: Position) -> Position:
+        """Publish an ask or report again that somebody has set aside; raises Refused as `bus.retry` does."""
+        ...
+
     async def close(self) -> None: ...
 
 
@@ -50,7 +55,8 @@ class LogBus:
 
     def __init__(self, log: Log, codec: Codec, blobs: Blobs, clock: Clock | None = None) -> None:
         self._log, self._codec, self._blobs = log, codec, blobs
-        self._publisher = Publisher(log, codec, clock or SystemClock())
+        self._clock = clock or SystemClock()
+        self._publisher = Publisher(log, codec, self._clock)
 
     @property
     def blobs(self) -> Blobs:
@@ -69,7 +75,9 @@ class LogBus:
         numbers = [partition_number(key, self._log.partitions)] if key else range(self._log.partitions)
         partitions = [Partition(channel, number) for number in numbers]
         ends = {} if live else await self._log.ends(partitions)
-        reader = await FencedReader.open(self._log, self._codec, dict.fromkeys(partitions, START), wanted)
+        # Channels that hold state begin at 0; what telemetry has forgotten is no longer there to be read.
+        places = {partition: Place(offset) for partition, offset in (await self._log.starts(partitions)).items()}
+        reader = await FencedReader.open(self._log, self._codec, places, wanted)
         try:
             while live or not _reached(reader.places(), ends):
                 for envelope in await reader.read():
@@ -77,6 +85,9 @@ class LogBus:
                         yield envelope
         finally:
             await reader.close()
+
+    async def retry(self, at: Position) -> Position:
+        return await retry(self._log, self._codec, self._publisher, self._clock, at)
 
     async def close(self) -> None:
         """Let go of the producer; the log stays open for whoever opened it."""

@@ -84,6 +84,10 @@ class HttpBus:
                     raise problem_to_error(found["problem"])
                 yield envelope_from_json(line, self._types)
 
+    async def retry(self, at: Position) -> Position:
+        answer = await self.call("POST", f"/quarantine/{at}/retry")
+        return Position.parse(json.loads(answer)["position"])
+
     async def call(self, method: str, path: str, **options: Any) -> bytes:
         """One call, with its whole answer; raises the bus's own errors."""
         async with self._asked(method, path, **options) as response:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from services.cli import log_proof
+from services.cli import log_archive, log_proof, log_quarantine, log_republish
 from services.cli.option import Bus, Data, Json, Server, read_settings
 
 if TYPE_CHECKING:
@@ -16,8 +16,12 @@ if TYPE_CHECKING:
     from services.settings import Settings
 
 app = typer.Typer(help="The log itself.", no_args_is_help=True)
+app.command()(log_archive.export)
+app.command("import")(log_archive.import_)
+app.command()(log_republish.republish)
 app.command()(log_proof.checkpoint)
 app.command()(log_proof.verify)
+app.add_typer(log_quarantine.app, name="quarantine")
 
 Channel = Annotated[list[str] | None, typer.Option("--channel", "-c", help="Only this channel; may be repeated.")]
 Type = Annotated[list[str] | None, typer.Option("--type", "-t", help="Only this type of record; may be repeated.")]

@@ -17,6 +17,7 @@ from services.gateway.resources import (
     keys,
     nodes,
     professions,
+    quarantine,
     records,
     reviews,
     runs,
@@ -31,7 +32,7 @@ OPEN_PATHS = frozenset({HEALTH})
 
 ROUTERS = (
     *(instances.router, professions.router, workflows.router, artifacts.router, runs.router, tasks.router),
-    *(reviews.router, nodes.router, alarms.router, records.router, keys.router, streams.router),
+    *(reviews.router, nodes.router, alarms.router, records.router, quarantine.router, keys.router, streams.router),
 )
 
 
