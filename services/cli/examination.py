@@ -12,10 +12,14 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bus.errors import BusError
 from services.cli.connection import hosts_itself, log_exists, server_of
 from services.settings import Settings
+
+if TYPE_CHECKING:
+    from services.factory.drivers.survey import DriverSurvey
 
 PACKAGES = ("aiohttp", "apsw", "common-expression-language", "fastapi", "fastavro", "immutables", "pydantic", "uvicorn")
 PYTHON_LEAST, PYTHON_MOST = (3, 11), (3, 13)
@@ -41,7 +45,7 @@ async def examine(settings: Settings, *, quick: bool = False) -> list[Finding]:
         _directory("data", settings.data),
         _directory("blobs", settings.blob_directory),
         await _log(settings),
-        *_drivers(),
+        *await _drivers(settings),
         *_limits(),
     ]
 
@@ -108,15 +112,20 @@ async def _gateway(url: str) -> Finding:
         return Finding(check="log", ok=False, detail=f"the gateway at {url} does not answer: {error}")
 
 
-def _drivers() -> Iterator[Finding]:
-    """How workers can be kept apart here."""
-    yield Finding(check="process", ok=os.name == "posix", detail="process groups, working directory, environment")
-    bubblewrap = shutil.which("bwrap")
-    yield Finding(check="bubblewrap", ok=bool(bubblewrap), needed=False, detail=bubblewrap or "bwrap is not there")
-    docker = shutil.which("docker")
-    socket = Path("/var/run/docker.sock")
-    detail = f"{docker}, socket {'there' if socket.exists() else 'not there'}" if docker else "docker is not there"
-    yield Finding(check="docker", ok=bool(docker) and socket.exists(), needed=False, detail=detail)
+async def _drivers(settings: Settings) -> list[Finding]:
+    """How workers can be kept apart here, and what each way leaves open."""
+    from services.factory.drivers.survey import survey_drivers
+
+    return [_driver(each) for each in await survey_drivers(settings.data.absolute() / "nodes" / settings.node)]
+
+
+def _driver(survey: DriverSurvey) -> Finding:
+    if survey.absence:
+        return Finding(check=survey.name, ok=False, needed=False, detail=survey.absence)
+    layers = " ".join(limit.partition("=")[0] for limit in survey.limits)
+    detail = f"{'what auto takes; ' if survey.is_strongest else ''}limits {layers}"
+    detail += f"; a worker can: {', '.join(survey.open)}" if survey.open else "; all probes hold"
+    return Finding(check=survey.name, ok=True, needed=survey.name == "process", detail=detail)
 
 
 def _limits() -> Iterator[Finding]:

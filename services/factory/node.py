@@ -10,7 +10,7 @@ Node                joins its pool under a new random session, hears facts, ends
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from services.factory.attempts import Attempts
 from services.factory.background import Background
 from services.factory.drivers.catalogue import DRIVERS, Drivers, Isolation
 from services.factory.drivers.launching import Launching
+from services.factory.drivers.port import Driver
 from services.factory.hearing import Hearing
 from services.factory.holdings import Holdings
 from services.factory.journal import Journal
@@ -96,6 +97,11 @@ class Node:
     def is_accepted(self) -> bool:
         """Whether its session takes part."""
         return self._session.is_accepted
+
+    @property
+    def drivers(self) -> Mapping[str, Driver]:
+        """Those that it offers."""
+        return self._drivers.by_name
 
     async def run(self) -> None:
         """Serve. Raises DirectoryLocked or NodeUnwanted with a sentence for the person who started it."""

@@ -15,6 +15,9 @@ from services.factory.worker.process_tree import Process, find_descendants, kill
 
 KILL_WITHIN_S = 1.0
 
+FIRST_TO_GO = 500
+"""How much sooner than the worker its programs are ended where memory is short; up to 1000."""
+
 
 class Exit(NamedTuple):
     """How a child ended: its exit code, or below 0 the signal; `cpu_ms` of it and of what it waited for."""
@@ -43,6 +46,8 @@ class Child:
         )
         self.pid = self._process.pid
         children.add(self.pid)
+        with suppress(OSError):  # it has ended already, or the system knows nothing of this
+            Path(f"/proc/{self.pid}/oom_score_adj").write_text(str(FIRST_TO_GO), encoding="ascii")
         self._pipes: list[Any] = []
         self._exit = asyncio.ensure_future(self._wait())
 

@@ -31,7 +31,7 @@ class ControlGroups:
     """The groups of one node, below `clawx-DIGEST` of its directory, so that a later life of it finds them."""
 
     def __init__(self, node_directory: Path, root: Path = ROOT, own: Path = Path("/proc/self/cgroup")) -> None:
-        name = f"clawx-{hashlib.sha256(os.fsencode(node_directory)).hexdigest()[:16]}"
+        self.name = f"clawx-{hashlib.sha256(os.fsencode(node_directory)).hexdigest()[:16]}"
         self._parents: dict[str, Path] = {}
         self._is_unified = (root / "cgroup.controllers").exists()
         self.absence = ""
@@ -40,7 +40,7 @@ class ControlGroups:
         except OSError as error:
             self.absence, found = f"there are no control groups: {error.strerror}", {}
         for controller, parent in found.items():
-            self._open(controller, parent / name)
+            self._open(controller, parent / self.name)
         if not self._parents and not self.absence:
             self.absence = "control groups are not ours to set"
 
@@ -55,6 +55,10 @@ class ControlGroups:
             self.absence = f"control groups are not ours to set: {error.strerror}"
             return
         self._parents[controller] = place
+
+    def top(self) -> list[Path]:
+        """The groups that those of workers lie below."""
+        return sorted({place.parent for place in self._parents.values()})
 
     def limits(self, resources: Resources) -> list[Limit]:
         """Those that a group for these resources puts in force."""

@@ -1,0 +1,71 @@
+"""What a worker cannot do, and the layers that keep it from doing so; each is tried in the tests of every driver."""
+
+from collections.abc import Collection, Mapping
+
+PROMISES: Mapping[str, Collection[str]] = {
+    "read files of another instance": ("user", "files"),
+    "write files of another instance": ("user", "files"),
+    "read files of the node": ("user", "files"),
+    "read the log": ("user", "files"),
+    "read the blob store": ("user", "files"),
+    "read passwords of the machine": ("user", "files"),
+    "read the home of the node's user": ("user", "files"),
+    "write files of the system": ("user", "files"),
+    "read what everybody may read outside": ("files",),
+    "write where everybody may write outside": ("files",),
+    "follow a link out of its directory": ("user", "files"),
+    "link to a file of the system": ("user", "files"),
+    "replace its inputs": ("user",),
+    "see processes of others": ("processes",),
+    "read the environment of another process": ("user", "processes"),
+    "read the environment of the node": ("user", "processes"),
+    "read the memory of another process": ("user", "processes"),
+    "write the memory of its own worker": ("user", "files"),
+    "signal another process": ("user", "processes"),
+    "signal the worker of another instance": ("user", "processes"),
+    "signal the launcher": ("user", "processes"),
+    "trace another process": ("user", "processes", "system_calls"),
+    "lower the priority number of a process": ("user", "files"),
+    "connect to a port of this machine": ("network",),
+    "find a way to other machines": ("network",),
+    "see network interfaces": ("network",),
+    "connect to an abstract socket": ("network",),
+    "connect to a socket in the file system": ("files",),
+    "open a raw socket": ("user", "files"),
+    "open a packet socket": ("user", "files"),
+    "start processes without end": ("pids",),
+    "start threads without end": ("pids",),
+    "take memory without end in one process": ("process_memory_mib", "memory_mib"),
+    "take memory without end in many processes": ("memory_mib",),
+    "take shared memory without end": ("memory_mib",),
+    "use more of the processor than it has": ("cpu_millis",),
+    "write a file without end": ("file_mib",),
+    "write a file with holes without end": ("file_mib",),
+    "fill the temporary directory of the machine": ("tmp_mib",),
+    "fill the shared memory of the machine": ("tmp_mib",),
+    "open files without end": ("open_files",),
+    "leave the image of a crash": ("core_bytes",),
+    "raise its own limits": ("user", "files"),
+    "mount": ("user", "files", "system_calls"),
+    "make a user namespace": ("system_calls",),
+    "change its root": ("user", "files", "system_calls"),
+    "become the superuser": ("user",),
+    "gain rights from a program's file": ("user", "files"),
+    "hold any capability": ("user", "files"),
+    "use the kernel's keys": ("system_calls",),
+    "load programs into the kernel": ("user", "files", "system_calls"),
+    "write settings of the kernel": ("user", "files"),
+    "make a device": ("user", "files"),
+    "leave its control groups": ("user", "files"),
+    "rename the machine": ("user", "files"),
+    "find a terminal": (),
+    "find descriptors that are not its own": (),
+    "find more in its environment than it needs": (),
+}
+"""By what it cannot do, the layers of which one suffices; those without any hold for every worker that is a process."""
+
+
+def find_open(limits: Collection[str]) -> list[str]:
+    """What a worker with these limits is not kept from."""
+    there = {limit.partition("=")[0] for limit in limits}
+    return [promise for promise, layers in PROMISES.items() if layers and not there & set(layers)]
