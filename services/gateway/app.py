@@ -13,6 +13,7 @@ from services.gateway.rejection import explain_rejections
 from services.gateway.resources import (
     alarms,
     artifacts,
+    documents,
     instances,
     keys,
     nodes,
@@ -33,6 +34,7 @@ OPEN_PATHS = frozenset({HEALTH})
 ROUTERS = (
     *(instances.router, professions.router, workflows.router, artifacts.router, runs.router, tasks.router),
     *(reviews.router, nodes.router, alarms.router, records.router, quarantine.router, keys.router, streams.router),
+    documents.router,
 )
 
 
