@@ -12,6 +12,7 @@ import shutil
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -22,6 +23,7 @@ from bus.client import LogBus
 from bus.clock import SystemClock
 from bus.codec import Codec
 from bus.decider import Role
+from bus.errors import LogFull
 from bus.log import Log
 from bus.runtime import Runtime
 from bus.snapshot import DirectorySnapshots
@@ -34,6 +36,9 @@ from services.settings import Settings
 from services.topology import EMBEDDED, HOMES, SERVICES, roles_of
 
 logger = logging.getLogger(__name__)
+
+DISK_BYTES_MIN = 16 * 2**20
+"""With less room than this left on the disk nothing is started."""
 
 YOUNG_OBJECTS = 100_000
 """Objects made before the collector of cycles looks at the young ones. States are trees of immutable values, records
@@ -146,6 +151,7 @@ async def hosted(settings: Settings, services: Sequence[str] = SERVICES, *, node
     gc.set_threshold(YOUNG_OBJECTS, 20, 20)
     sys.setswitchinterval(SWITCH_S)
     async with AsyncExitStack() as stack:
+        require_room(settings.data)
         settings.data.mkdir(parents=True, exist_ok=True)
         codec = language_codec()
         log = await open_log(
@@ -172,6 +178,17 @@ async def hosted(settings: Settings, services: Sequence[str] = SERVICES, *, node
         if "node" in services or ("factory" in services and node):
             await system.host_node(stack)
         yield system
+
+
+def require_room(directory: Path) -> None:
+    """Raises LogFull where a system would come to a halt before its first record; nothing was written then."""
+    place = next(each for each in (directory, *directory.absolute().parents) if each.exists())
+    free = shutil.disk_usage(place).free
+    if free < DISK_BYTES_MIN:
+        raise LogFull(
+            f"the disk below {directory} has {free // 1024} KiB left, and no system starts with less than "
+            f"{DISK_BYTES_MIN // 1024} KiB: make room, or give another place with --data"
+        )
 
 
 def capacity(settings: Settings) -> Resources:

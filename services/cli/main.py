@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -81,9 +82,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             # Whoever read stdout has gone; nothing more can be said to them, not even at exit.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return FAILED
-        if not error.filename:
+        if not error.filename and error.errno != errno.ENOSPC:  # a write does not say to which file
             raise
-        tell(f"clawx: {error.filename}: {error.strerror}")
+        tell(f"clawx: {error.filename}: {error.strerror}" if error.filename else f"clawx: {error.strerror}")
         return WRONG
     except KeyboardInterrupt:
         return INTERRUPTED
