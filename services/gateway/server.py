@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import resource
 import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -28,6 +29,9 @@ from services.settings import Settings
 DRAIN_S_MAX = 3
 """How long calls under way have to end when the gateway closes."""
 
+OTHER_FILES = 1024
+"""How many files the rest of the process may have open."""
+
 SAID_BYTES_MAX = 4096
 """Longest word of a client over a WebSocket; nothing that it says is of interest."""
 
@@ -37,6 +41,8 @@ async def open_gateway(
     bus: LogBus, codec: Codec, settings: Settings, *, key: str, limits: Limits | None = None
 ) -> AsyncIterator[str]:
     """Listen and give the URL; port 0 takes any that is free. Raises Refused when the address cannot be had."""
+    limits = limits or Limits()
+    _allow_files(limits.sockets_max + OTHER_FILES)
     listening = _listen(settings.host, settings.port)
     closing = asyncio.Event()
     async with open_reading(bus.log, codec) as reading:
@@ -50,7 +56,7 @@ async def open_gateway(
             streams=streams,
             closing=closing,
         )
-        door = _door(settings, listening.getsockname()[1], key, reading, limits or Limits())
+        door = _door(settings, listening.getsockname()[1], key, reading, limits)
         config = uvicorn.Config(
             make_app(gateway, door),
             http="httptools",
@@ -71,6 +77,14 @@ async def open_gateway(
             server.should_exit = True
             await serving
             listening.close()
+
+
+def _allow_files(count: int) -> None:
+    """Let this process have so many files and sockets open, where the system lets it; it takes fewer otherwise."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < count:
+        allowed = count if hard == resource.RLIM_INFINITY else min(count, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, allowed), hard))
 
 
 def _door(settings: Settings, port: int, key: str, reading: Reading, limits: Limits) -> Door:
