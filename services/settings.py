@@ -35,6 +35,8 @@ class Settings:
     cpu_overcommit: int = 8  # how often a node promises each of its cores
     memory_overcommit: int = 2
     storage_overcommit: int = 16  # how often it promises each byte that is free; a quota is a ceiling, few come near it
+    docker_image: str = ""  # that workers in containers run in; it has a Python of our age
+    required_limits: str = ""  # layers, with commas between, without which this node starts no worker
     host: str = "127.0.0.1"  # of the gateway
     port: int = 7420
     hosts: str = ""  # names, with ports, under which the gateway may be called besides its own address

@@ -116,7 +116,8 @@ async def _drivers(settings: Settings) -> list[Finding]:
     """How workers can be kept apart here, and what each way leaves open."""
     from services.factory.drivers.survey import survey_drivers
 
-    return [_driver(each) for each in await survey_drivers(settings.data.absolute() / "nodes" / settings.node)]
+    directory = settings.data.absolute() / "nodes" / settings.node
+    return [_driver(each) for each in await survey_drivers(directory, settings.docker_image)]
 
 
 def _driver(survey: DriverSurvey) -> Finding:

@@ -14,10 +14,10 @@ from services.factory.drivers.control_groups import ControlGroups
 from services.factory.drivers.launching import WORKER_PROGRAM, Launching
 from services.factory.drivers.limits import (
     PROCESSES_MAX,
-    TMP_MIB_MAX,
     Limit,
     describe_limits,
     resource_limits,
+    tmp_mib,
     write_rlimits,
 )
 from services.factory.drivers.own_user import OwnUsers
@@ -29,6 +29,10 @@ from services.factory.worker_process import WorkerProcess
 from services.records.content import Resources
 
 BWRAP = "bwrap"
+
+STARTS_MAX = 4
+"""Workers that start at once: each is a Python of its own, and more would only make all of them late."""
+
 _TRY_S = 10.0
 _COUNTS_BY_NAMESPACE = (5, 14)
 """From this Linux on, processes of a user are counted for each user namespace too."""
@@ -64,6 +68,7 @@ class BubblewrapDriver:
     ) -> None:
         self._launching, self._start_timeout_ms, self._background = launching, start_timeout_ms, background
         self._users, self._groups = users, groups
+        self._starts = asyncio.Semaphore(STARTS_MAX)
 
     def limits(self, resources: Resources) -> tuple[str, ...]:
         return describe_limits(self._limits(resources))
@@ -73,7 +78,7 @@ class BubblewrapDriver:
             Limit("files", "own"),
             Limit("processes", "own"),
             Limit("network", "none"),
-            Limit("tmp_mib", _tmp_mib(resources)),
+            Limit("tmp_mib", tmp_mib(resources)),
             *self._groups.limits(resources),
             *resource_limits(resources, processes=self._users.are_there or counts_by_namespace()),
         ]
@@ -103,7 +108,8 @@ class BubblewrapDriver:
             self._background.start(asyncio.to_thread(self._groups.remove, groups))
 
         worker.gone.add_done_callback(clear)
-        await worker.start(self._start_timeout_ms)
+        async with self._starts:
+            await worker.start(self._start_timeout_ms)
         return worker
 
     async def close(self) -> None:
@@ -129,10 +135,6 @@ def counts_by_namespace() -> bool:
     return tuple(numbers) >= _COUNTS_BY_NAMESPACE
 
 
-def _tmp_mib(resources: Resources) -> int:
-    return min(resources.storage_mib or TMP_MIB_MAX, TMP_MIB_MAX)
-
-
 def _write_accounts(user: int, group: int, home: Path) -> Mapping[str, str]:
     """The user and group files that are seen inside."""
     return {
@@ -143,7 +145,7 @@ def _write_accounts(user: int, group: int, home: Path) -> Mapping[str, str]:
 
 def write_command(directory: Path, resources: Resources, *, counts: bool) -> Iterator[str]:
     """The command line of bubblewrap; later parts are laid over earlier ones."""
-    size = str(_tmp_mib(resources) * 1024 * 1024)
+    size = str(tmp_mib(resources) * 1024 * 1024)
     yield from (BWRAP, *_NAMESPACES, "--unshare-net", "--hostname", "worker", "--die-with-parent")
     yield from _mounts_of_system()
     yield from ("--proc", "/proc", "--dev", "/dev")

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from services.factory.background import Background
-from services.factory.drivers import bubblewrap
+from services.factory.drivers import bubblewrap, docker
 from services.factory.drivers.auto import AutoDriver, InsistentDriver
 from services.factory.drivers.bubblewrap import BubblewrapDriver
 from services.factory.drivers.control_groups import ControlGroups
+from services.factory.drivers.docker import DockerDriver
 from services.factory.drivers.inline import InlineDriver
 from services.factory.drivers.launching import Launching
 from services.factory.drivers.limits import LAYERS
@@ -17,10 +18,10 @@ from services.factory.drivers.port import Driver
 from services.factory.drivers.process import ProcessDriver
 from services.factory.drivers.surroundings import find_surroundings
 
-DRIVERS = ("inline", "process", "bubblewrap", "auto")
+DRIVERS = ("inline", "process", "bubblewrap", "docker", "auto")
 """All that there are."""
 
-APART = ("bubblewrap", "process")
+APART = ("bubblewrap", "docker", "process")
 """Those that `auto` chooses from; of equals the first."""
 
 
@@ -30,6 +31,7 @@ class Isolation:
 
     drivers: tuple[str, ...] = DRIVERS  # to be offered as far as they work
     required: tuple[str, ...] = ()  # layers without which no worker is started
+    docker_image: str = ""  # with a Python of our age; none, and there is no docker driver
 
 
 class Drivers:
@@ -46,12 +48,16 @@ class Drivers:
         """Raises ValueError for a driver or a layer that there is not."""
         _check("driver", isolation.drivers, DRIVERS)
         _check("layer", isolation.required, LAYERS)
-        self.absences = find_absences()
+        self.absences = find_absences(isolation.docker_image)
         self._groups = ControlGroups(directory)
         self._groups.remove_all()
         users = OwnUsers(directory, find_surroundings())
         apart: dict[str, Driver] = {"process": ProcessDriver(launching, start_timeout_ms, background, users)}
         apart["bubblewrap"] = BubblewrapDriver(launching, start_timeout_ms, background, users, self._groups)
+        containers = DockerDriver(launching, start_timeout_ms, background, users, isolation.docker_image, directory)
+        if "docker" not in self.absences:
+            containers.remove_all()
+        apart["docker"] = containers
         working = {name: apart[name] for name in APART if name not in self.absences}
         made = {"inline": InlineDriver(), **working, "auto": AutoDriver(working)}
         offered = {name: made[name] for name in isolation.drivers if name in made}
@@ -59,7 +65,7 @@ class Drivers:
 
     def close(self) -> None:
         """Once no worker is left."""
-        self._groups.close()
+        self._groups.remove_all()
 
 
 def _insist(drivers: Mapping[str, Driver], required: Sequence[str]) -> Mapping[str, Driver]:
@@ -68,9 +74,9 @@ def _insist(drivers: Mapping[str, Driver], required: Sequence[str]) -> Mapping[s
     return {name: InsistentDriver(name, driver, required) for name, driver in drivers.items()}
 
 
-def find_absences() -> dict[str, str]:
+def find_absences(docker_image: str = "") -> dict[str, str]:
     """The drivers that do not work on this machine, and why."""
-    found = {"bubblewrap": bubblewrap.find_absence()}
+    found = {"bubblewrap": bubblewrap.find_absence(), "docker": docker.find_absence(docker_image)}
     return {name: why for name, why in found.items() if why}
 
 

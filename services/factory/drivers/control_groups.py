@@ -1,21 +1,27 @@
 """Control groups of workers, of version 1 or 2 of the kernel's interface, as far as they are ours to set."""
 
+import errno
 import hashlib
 import logging
 import os
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from services.factory.drivers.limits import MEMORY_MIB_MIN, PROCESSES_MAX, Limit
 from services.factory.drivers.port import WorkerFailed
 from services.factory.file_name import file_name
-from services.factory.worker.process_tree import send_signal
+from services.factory.worker.process_tree import find_descendants, read_processes, send_signal
 from services.records.content import Resources
 
 logger = logging.getLogger(__name__)
 
 ROOT = Path("/sys/fs/cgroup")
+ASIDE = "clawx-node"
+"""Group of a node's own processes, where they may not stay in the one above."""
+
 CPU_PERIOD_US = 100_000
 CPU_MILLIS_MIN = 10
 _MIB = 1024 * 1024
@@ -33,6 +39,7 @@ class ControlGroups:
     def __init__(self, node_directory: Path, root: Path = ROOT, own: Path = Path("/proc/self/cgroup")) -> None:
         self.name = f"clawx-{hashlib.sha256(os.fsencode(node_directory)).hexdigest()[:16]}"
         self._parents: dict[str, Path] = {}
+        self._changing = threading.Lock()
         self._is_unified = (root / "cgroup.controllers").exists()
         self.absence = ""
         try:
@@ -45,16 +52,26 @@ class ControlGroups:
             self.absence = "control groups are not ours to set"
 
     def _open(self, controller: str, place: Path) -> None:
+        """Try to make a group there. It is made when there are workers and removed with the last of them, so that a
+        node that is killed without workers leaves nothing."""
         try:
-            if self._is_unified:
-                _enable(place.parent, controller)
-            place.mkdir(exist_ok=True)
-            if self._is_unified:
-                _enable(place, controller)
+            self._make_parent(controller, place)
+            self._remove_if_empty(place)
         except OSError as error:
             self.absence = f"control groups are not ours to set: {error.strerror}"
             return
         self._parents[controller] = place
+
+    def _make_parent(self, controller: str, place: Path) -> None:
+        if self._is_unified:
+            _enable(place.parent, controller)
+        place.mkdir(exist_ok=True)
+        if self._is_unified:
+            _enable(place, controller)
+
+    def _remove_if_empty(self, place: Path) -> None:
+        with suppress(OSError):  # others are in it
+            place.rmdir()
 
     def top(self) -> list[Path]:
         """The groups that those of workers lie below."""
@@ -75,34 +92,34 @@ class ControlGroups:
         write = _write_second if self._is_unified else _write_first
         made: list[Path] = []
         try:
-            for parent in sorted(set(self._parents.values())):
-                group = parent / file_name(worker_id)
-                group.mkdir(exist_ok=True)
-                made.append(group)
+            with self._changing:
+                for controller, parent in self._parents.items():
+                    self._make_parent(controller, parent)
+                    group = parent / file_name(worker_id)
+                    group.mkdir(exist_ok=True)
+                    made.append(group)
             for controller, parent in self._parents.items():
                 if value := limits.get(_LAYERS[controller]):
                     write(parent / file_name(worker_id), controller, value)
         except OSError as error:
             self.remove(tuple(made))
             raise WorkerFailed("limits", f"a control group could not be set: {error}") from error
-        return tuple(made)
+        return tuple(dict.fromkeys(made))
 
     def remove(self, groups: Sequence[Path]) -> None:
         """Remove the groups of a worker that is gone, whatever may still be in them."""
         for group in groups:
             _clear(group)
+        with self._changing:
+            for parent in {group.parent for group in groups}:
+                self._remove_if_empty(parent)
 
     def remove_all(self) -> None:
-        """Remove every group that an earlier life of the node left, with all in them."""
+        """Remove every group of the node, such as an earlier life of it left, with all in them."""
         for parent in set(self._parents.values()):
-            for group in [each for each in parent.iterdir() if each.is_dir()]:
-                _clear(group)
-
-    def close(self) -> None:
-        """Remove the node's own."""
-        self.remove_all()
-        for parent in set(self._parents.values()):
-            _clear(parent)
+            if parent.is_dir():
+                self.remove([each for each in parent.iterdir() if each.is_dir()])
+                self._remove_if_empty(parent)
 
 
 def find_parents(root: Path, own: str) -> Mapping[str, Path]:
@@ -111,7 +128,7 @@ def find_parents(root: Path, own: str) -> Mapping[str, Path]:
     for line in own.splitlines():
         _, controllers, path = line.split(":", 2)
         for controller in controllers.split(",") if controllers else [""]:
-            places[controller] = path.lstrip("/")
+            places[controller] = path.lstrip("/").removesuffix(f"/{ASIDE}")
     if (root / "cgroup.controllers").exists():
         there = (root / places.get("", "") / "cgroup.controllers").read_text(encoding="ascii").split()
         return {each: root / places.get("", "") for each in _LAYERS if each in there}
@@ -121,8 +138,26 @@ def find_parents(root: Path, own: str) -> Mapping[str, Path]:
 def _enable(place: Path, controller: str) -> None:
     """Version 2: let groups below this one be limited, which it refuses to one with processes of its own."""
     control = place / "cgroup.subtree_control"
-    if controller not in control.read_text(encoding="ascii").split():
+    if controller in control.read_text(encoding="ascii").split():
+        return
+    try:
         control.write_text(f"+{controller}", encoding="ascii")
+    except OSError as error:
+        if error.errno != errno.EBUSY or not _step_aside(place):
+            raise
+        control.write_text(f"+{controller}", encoding="ascii")
+
+
+def _step_aside(place: Path) -> bool:
+    """Move this process and those it started into a group of their own below, unless there are others with them."""
+    pids = {int(pid) for pid in (place / "cgroup.procs").read_text(encoding="ascii").split()}
+    if pids - {os.getpid()} - find_descendants([os.getpid()], read_processes()):
+        return False
+    aside = place / ASIDE
+    aside.mkdir(exist_ok=True)
+    for pid in pids:
+        (aside / "cgroup.procs").write_text(str(pid), encoding="ascii")
+    return True
 
 
 def _write_first(group: Path, controller: str, value: int) -> None:

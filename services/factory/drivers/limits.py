@@ -52,6 +52,11 @@ core_bytes           of the image of a process that crashed
 """
 
 
+def tmp_mib(resources: Resources) -> int:
+    """Size of a private /tmp."""
+    return min(resources.storage_mib or TMP_MIB_MAX, TMP_MIB_MAX)
+
+
 class Limit(NamedTuple):
     """One that is in force."""
 

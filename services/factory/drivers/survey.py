@@ -25,12 +25,14 @@ class DriverSurvey:
     is_strongest: bool = False  # what `auto` takes
 
 
-async def survey_drivers(directory: Path) -> list[DriverSurvey]:
+async def survey_drivers(directory: Path, docker_image: str = "") -> list[DriverSurvey]:
     """For a node in a directory, which need not be there. Starts nothing and leaves nothing."""
     background = Background()
     launching = Launching(directory, started=lambda pid, born: None, lost=lambda: None)
     # Under a name of its own: a node that works in the directory may have control groups.
-    drivers = Drivers(Isolation(), directory / f"survey-{os.getpid()}", launching, 0, background)
+    drivers = Drivers(
+        Isolation(docker_image=docker_image), directory / f"survey-{os.getpid()}", launching, 0, background
+    )
     try:
         return [_survey(name, drivers) for name in APART]
     finally:

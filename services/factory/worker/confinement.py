@@ -19,7 +19,8 @@ class Confinement:
     rlimits: Mapping[str, int] = field(default_factory=dict)  # by the names of the kernel, without RLIMIT_
     groups: tuple[str, ...] = ()  # directories of control groups to be joined
     reach: tuple[str, ...] = ()  # directories that the own user must be able to reach
-    program: tuple[str, ...] = ()  # run instead of the worker; FD in it is the number of its socket
+    program: tuple[str, ...] = ()  # run instead of the worker; {FD} in it is the number of its socket
+    streams: bool = False  # the socket is the program's standard input and output
     files: Mapping[str, str] = field(default_factory=dict)  # texts that the program finds open, by what stands for FD
     filters_calls: bool = False  # keep it from the system calls that no agent needs
 
@@ -63,5 +64,8 @@ def run_program(confinement: Confinement, end: int) -> None:
         places[f"{{{name}}}"] = str(file)
         os.set_inheritable(file, True)
     os.set_inheritable(end, True)
+    if confinement.streams:
+        os.dup2(end, 0)
+        os.dup2(end, 1)
     arguments = [places.get(argument, argument) for argument in confinement.program]
     os.execvp(arguments[0], arguments)

@@ -28,6 +28,7 @@ from services.factory.worker.confinement import Confinement, enter, read_confine
 from services.factory.worker.parentage import adopt_orphans, die_with_parent, give_up_privileges, hide
 from services.factory.worker.process_tree import Process, find_descendants, kill_all, read_process
 from services.factory.worker.program import run_worker
+from services.factory.worker.streams import join_streams
 from services.factory.worker.system_calls import can_filter, filter_calls
 
 FRAME_BYTES_MAX = 64 * 1024
@@ -188,15 +189,17 @@ def _work(directory: str, confinement: Confinement, end: int, parent: int) -> in
 
 
 def run_confined(arguments: list[str]) -> int:
-    """`worker FD PROCESSES`: be a worker inside the program that keeps it apart. No more processes than that, if any
-    number is given; where they are counted only here, they can be limited only here."""
+    """`worker FD PROCESSES`: be a worker inside the program that keeps it apart; `streams` for FD takes the standard
+    ones. No more processes than that, if any number is given; where they are counted only here, they can be limited
+    only here."""
     give_up_privileges()
     hide()
     if most := int(arguments[1]):
         resource.setrlimit(resource.RLIMIT_NPROC, (most, most))
     if can_filter():
         filter_calls()
-    return run_worker(socket.socket(fileno=int(arguments[0])))
+    end = join_streams() if arguments[0] == "streams" else socket.socket(fileno=int(arguments[0]))
+    return run_worker(end)
 
 
 def main(arguments: list[str]) -> None:

