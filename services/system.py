@@ -152,7 +152,6 @@ async def hosted(settings: Settings, services: Sequence[str] = SERVICES, *, node
     sys.setswitchinterval(SWITCH_S)
     async with AsyncExitStack() as stack:
         require_room(settings.data)
-        settings.data.mkdir(parents=True, exist_ok=True)
         codec = language_codec()
         log = await open_log(
             settings.bus_url,
@@ -163,6 +162,7 @@ async def hosted(settings: Settings, services: Sequence[str] = SERVICES, *, node
         )
         stack.push_async_callback(log.close)
         await check_namespace(log, codec)
+        settings.data.mkdir(parents=True, exist_ok=True)
         system = System(settings, log, codec, DirectoryBlobs(settings.blob_directory))
         stack.push_async_callback(system.bus.close)
         if "health" in services:

@@ -75,15 +75,13 @@ async def _serve_gateway(settings: Settings, stop: Stop, as_json: bool) -> None:
     from services.gateway.presence import announced
     from services.gateway.server import open_gateway
 
-    key = settings.key or keep_key(settings.data)
-    async with (
-        hosting(settings, ("gateway",), node=False) as (system, failed),
-        open_gateway(system.bus, system.codec, settings, key=key) as url,
-    ):
-        with announced(settings.data, url):
-            if await stop.before(system.decides(), failed()):
-                _announce(settings, "gateway", as_json, url=url)
-                await stop.before(failed())
+    async with hosting(settings, ("gateway",), node=False) as (system, failed):
+        key = settings.key or keep_key(settings.data)
+        async with open_gateway(system.bus, system.codec, settings, key=key) as url:
+            with announced(settings.data, url):
+                if await stop.before(system.decides(), failed()):
+                    _announce(settings, "gateway", as_json, url=url)
+                    await stop.before(failed())
 
 
 async def _serve_audit(settings: Settings, stop: Stop, as_json: bool) -> None:
