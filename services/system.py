@@ -107,7 +107,12 @@ class System:
         directory = settings.data / "nodes" / settings.node
         directory.mkdir(parents=True, exist_ok=True)
         node_settings = NodeSettings(
-            node_id=settings.node, directory=directory, capacity=capacity(settings), pool=settings.pool
+            node_id=settings.node,
+            directory=directory,
+            capacity=capacity(settings),
+            pool=settings.pool,
+            required_limits=tuple(filter(None, map(str.strip, settings.required_limits.split(",")))),
+            docker_image=settings.docker_image,
         )
         self.node = node = Node(self.log, self.codec, self.blobs, self.clock, node_settings)
         self._serve(stack, "node", node.run, node.close)
