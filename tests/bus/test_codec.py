@@ -40,8 +40,9 @@ def test_every_type_comes_back_as_it_was(kind: type[Record]) -> None:
         for stands_as in kinds_of(record):
             origin, record_id = Origin(stands_as, cause=rng.choice(CAUSES)), rng.choice(NAMES)
             if stands_as not in ("ask", "report"):
-                numbers = [rng.choice((0, 1, 2**63 - 1)) for _ in range(4)]
-                origin = Origin(stands_as, rng.choice(NAMES), rng.choice(NAMES), *numbers, cause=origin.cause)
+                epoch, seq, part, parts = (rng.choice((0, 1, 2**63 - 1)) for _ in range(4))
+                role, session = rng.choice(NAMES), rng.choice(NAMES)
+                origin = Origin(stands_as, role, session, epoch, seq, part, parts, origin.cause)
                 record_id = derive_id(record_id)
             trace, key = f"{rng.getrandbits(128) | 1:032x}", rng.choice(NAMES)
             raw = CODEC.encode(record, record_id=record_id, origin=origin, time_ms=1, trace=trace, key=key)

@@ -29,7 +29,8 @@ def histories(draw: Any) -> list[Origin]:
         for fact in facts:
             found += draw(some.lists(ORIGINS, max_size=1))
             found += draw(some.sampled_from([[fact], [fact], [fact], [], [fact, fact]]))
-    return found + draw(some.lists(ORIGINS, max_size=10))
+    noise: list[Origin] = draw(some.lists(ORIGINS, max_size=10))
+    return found + noise
 
 
 def naive(history: list[Origin], at: int) -> bool:
