@@ -146,7 +146,10 @@ async def test_a_workflow_is_judged_before_it_runs(api: Served) -> None:
 
 
 async def test_nodes_are_shown_and_cordoned(api: Served) -> None:
-    [node] = (await api.call("GET", "/nodes")).body["items"]
+    async def listed() -> list[dict[str, str]]:
+        return list((await api.call("GET", "/nodes")).body["items"])
+
+    [node] = await eventually(listed)
     assert (node["node_id"], node["status"]) == ("here", "ready")
     written = await api.call("POST", "/nodes/default/here/cordon", {"cordoned": True, "reason": "repair"})
     shown = await api.call("GET", f"/nodes/default/here?after={written.body['position']}")
