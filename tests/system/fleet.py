@@ -140,6 +140,9 @@ class Fleet:
             "CLAWX_NAMESPACE": self.namespace,
             "CLAWX_NODE": self.node,
             "CLAWX_PARTITIONS": str(self.partitions),
+            "CLAWX_CPU_OVERCOMMIT": "100",  # whatever machine this is, a few idle instances find room
+            "CLAWX_MEMORY_OVERCOMMIT": "100",
+            "CLAWX_STORAGE_OVERCOMMIT": "100000",
             "PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]),
         }
         return inherited | ours | ({"CLAWX_BUS": self.bus} if self.bus else {})

@@ -75,7 +75,7 @@ def read_schemas(root: Path) -> dict[str, Schema]:
     """The exported schemas by the name of their type."""
     found = {}
     for path in sorted(root.glob("*/*.avsc")):
-        parsed = load_schema(path)
+        parsed = load_schema(str(path))
         mark = bytes.fromhex(fingerprint(to_parsing_canonical_form(parsed), "CRC-64-AVRO"))
         found[path.stem] = Schema(parsed, b"\xc3\x01" + mark)
     return found
@@ -112,6 +112,7 @@ class RawLog:
 
     schemas: Mapping[str, Schema]
     lines: list[Line] = field(default_factory=list)
+    by_type: dict[str, list[Line]] = field(default_factory=lambda: defaultdict(list))
     by_at: dict[str, Line] = field(default_factory=dict)
     offsets: dict[tuple[str, int], int] = field(default_factory=lambda: defaultdict(int))
     _owners: dict[tuple[str, int, str], Owner] = field(default_factory=lambda: defaultdict(Owner))
@@ -124,6 +125,7 @@ class RawLog:
             line = self._read(partition, stored)
             self.lines.append(line)
             self.by_at[line.at] = line
+            self.by_type[line.type].append(line)
             self.offsets[partition.channel, partition.number] = stored.offset + 1
         self._wake()
 
@@ -168,12 +170,9 @@ class RawLog:
         )
 
     def of(self, *types: str, **fields: Any) -> list[Line]:
-        """The records of these types that count and whose fields are so, in the order in which they were read."""
-        return [
-            line
-            for line in self.lines
-            if line.type in types and line.counts and line.kind != "post" and _is_so(line, fields)
-        ]
+        """The records of these types that count and whose fields are so, each type in the order of reading."""
+        found = (line for each in types for line in self.by_type.get(each, ()))
+        return [line for line in found if line.counts and line.kind != "post" and _is_so(line, fields)]
 
     async def find(self, *types: str, after: int = 0, timeout_s: float = FINDS_S_MAX, **fields: Any) -> Line:
         """Wait for the first such record beyond the first `after` of them."""
