@@ -71,6 +71,9 @@ class AttemptDirectory:
 def remove_tree(path: Path) -> None:
     """Remove a directory in which a program may have taken away its own rights; what cannot be removed is logged."""
     try:
+        if path.is_symlink():
+            path.unlink()
+            return
         for parent, names, _ in os.walk(path):
             for name in names:
                 place = Path(parent) / name

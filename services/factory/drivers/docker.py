@@ -29,6 +29,10 @@ from services.records.content import Resources
 logger = logging.getLogger(__name__)
 
 DOCKER = "docker"
+
+STARTS_MAX = 4
+"""Containers that start at once."""
+
 CPU_MILLIS_MIN = 10
 _ANSWER_S = 10.0
 _MIB = 1024 * 1024
@@ -49,6 +53,7 @@ class DockerDriver:
     ) -> None:
         self._launching, self._start_timeout_ms, self._background = launching, start_timeout_ms, background
         self._users, self._image = users, image
+        self._starts = asyncio.Semaphore(STARTS_MAX)
         self._label = f"clawx.node={hashlib.sha256(os.fsencode(node_directory)).hexdigest()[:16]}"
 
     def limits(self, resources: Resources) -> tuple[str, ...]:
@@ -84,14 +89,15 @@ class DockerDriver:
         said = describe_limits(limits)
         worker = ContainedWorker(name, plan, self._launching, confinement, said, self._background)
         worker.gone.add_done_callback(lambda _: self._users.release(user))
-        await worker.start(self._start_timeout_ms)
+        async with self._starts:
+            await worker.start(self._start_timeout_ms)
         return worker
 
     def _command(self, name: str, plan: WorkerPlan, user: int, limits: list[Limit]) -> Iterator[str]:
         values = {limit.layer: limit.value for limit in limits}
         directory = str(plan.directory)
         tmp = f"rw,nosuid,nodev,size={int(values['tmp_mib']) * _MIB},mode=1777"
-        yield from (DOCKER, "run", "--rm", "--interactive", "--init", "--name", name, "--label", self._label)
+        yield from (*client(), "run", "--rm", "--interactive", "--init", "--name", name, "--label", self._label)
         yield from ("--pull", "never", "--network", "none", "--ipc", "private", "--hostname", "worker", "--read-only")
         yield from ("--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--log-driver", "none")
         yield from ("--user", f"{user or os.getuid()}:{user or os.getgid()}", "--tmpfs", f"/tmp:{tmp}")
@@ -158,5 +164,11 @@ def find_absence(image: str) -> str:
     return ""
 
 
+def client() -> tuple[str, ...]:
+    """The command, told which engine this process uses; the launcher's environment says nothing of it."""
+    host = os.environ.get("DOCKER_HOST", "")
+    return (DOCKER, "--host", host) if host else (DOCKER,)
+
+
 def _docker(*arguments: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run([DOCKER, *arguments], capture_output=True, text=True, timeout=_ANSWER_S, check=False)
+    return subprocess.run([*client(), *arguments], capture_output=True, text=True, timeout=_ANSWER_S, check=False)

@@ -12,6 +12,7 @@ from typing import Any
 
 import psutil
 
+from services.factory.drivers.catalogue import APART, find_absences
 from services.factory.drivers.control_groups import ControlGroups
 from services.records.content import Resources
 from services.records.instance import InstanceStarting
@@ -19,6 +20,13 @@ from services.records.node import WorkerStarted
 from services.records.task import TaskCompleted
 from tests.services.factory.drivers import probes
 from tests.services.factory.world import World, artifact
+
+IMAGE = os.environ.get("CLAWX_TEST_DOCKER_IMAGE", "")
+"""Of the containers to test; it has a Python of our age, and the engine has it."""
+
+ABSENT = find_absences(IMAGE)
+WORKING = [name for name in APART if name not in ABSENT]
+"""Drivers that work on this machine; `clawx doctor` says why others do not."""
 
 PROGRAM = Path(probes.__file__).read_text()
 RESOURCES = Resources(cpu_millis=500, memory_mib=512, storage_mib=16, slots=4)
@@ -58,10 +66,8 @@ class Place:
     async def run(self, program: str, *arguments: str) -> TaskCompleted:
         """The end of an attempt at a Python program, which must succeed."""
         assert self._order
-        command = [sys.executable, "-I", "-c", program, *arguments]
-        assigned = await self.world.assign(
-            self._order, parameters={"command": command}, inputs=(artifact("in", b"input"),)
-        )
+        parameters = python(self.driver, program, *arguments)
+        assigned = await self.world.assign(self._order, parameters=parameters, inputs=(artifact("in", b"input"),))
         end = await self.world.end_of(assigned, timeout_s=30)
         assert isinstance(end, TaskCompleted), end
         return end
@@ -72,11 +78,16 @@ class Place:
         return found
 
 
+def python(driver: str, program: str, *arguments: str) -> dict[str, Any]:
+    """Parameters of a command agent that runs a Python program where this driver puts it."""
+    return {"command": ["python3" if driver == "docker" else sys.executable, "-I", "-c", program, *arguments]}
+
+
 @asynccontextmanager
 async def place(driver: str, directory: Path) -> AsyncIterator[Place]:
     async with AsyncExitStack() as stack:
         world = await stack.enter_async_context(World.open(directory))
-        await stack.enter_async_context(world.node())
+        await stack.enter_async_context(world.node(docker_image=IMAGE))
         found = Place(world, driver)
         await found.open(stack.enter_context(ExitStack()))
         yield found

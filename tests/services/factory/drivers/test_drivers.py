@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from services.factory.drivers.auto import find_strongest
-from services.factory.drivers.catalogue import APART, DRIVERS, find_absences
+from services.factory.drivers.catalogue import DRIVERS
 from services.factory.drivers.control_groups import ControlGroups
 from services.factory.drivers.limits import LAYERS
 from services.records.content import Resources
@@ -16,11 +16,11 @@ from services.records.node import NodeJoined, WorkerGone, WorkerStarted
 from services.records.task import TaskCompleted, TaskFailed
 from services.records.telemetry import WorkerOutput
 from tests.eventually import eventually
+from tests.services.factory.drivers.place import IMAGE, WORKING, python
 from tests.services.factory.process_table import find_processes, find_zombies
 from tests.services.factory.test_workers import STAY
-from tests.services.factory.world import World, python
+from tests.services.factory.world import World
 
-WORKING = [name for name in APART if name not in find_absences()]
 RESOURCES = Resources(cpu_millis=1_000, memory_mib=256, storage_mib=16, slots=3)
 MARK = "60.7"
 ANSWER = '{"ok": true, "outputs": {"out": {"text": "x"}}}'
@@ -43,9 +43,9 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
 
 @pytest.mark.parametrize("driver", WORKING)
 async def test_a_stop_ends_the_whole_tree_within_a_second_and_leaves_nothing(world: World, driver: str) -> None:
-    async with world.node():
+    async with world.node(docker_image=IMAGE):
         order = await world.start("i1", agent="command", driver=driver, resources=RESOURCES)
-        assigned = await world.assign(order, parameters=python(STAY, MARK))
+        assigned = await world.assign(order, parameters=python(driver, STAY, MARK))
         await world.first(WorkerOutput, instance_id="i1", line="there")
         await eventually(lambda: len(find_processes(world.directory / "none", MARK)) == 3)
         started = time.monotonic()
@@ -63,10 +63,10 @@ async def test_a_stop_ends_the_whole_tree_within_a_second_and_leaves_nothing(wor
 async def test_nothing_of_an_attempt_outlives_it(world: World, driver: str) -> None:
     leave = "import os\nif os.fork() == 0:\n os.setsid()\n os.fork() or os.execlp('sleep', 'sleep', '" + MARK + "')\n"
     answer = 'import time\ntime.sleep(0.2)\nprint(\'{"ok": true, "outputs": {"out": {"text": "x"}}}\')'
-    async with world.node():
+    async with world.node(docker_image=IMAGE):
         order = await world.start("i1", agent="command", driver=driver, resources=RESOURCES)
         assert isinstance(
-            await world.end_of(await world.assign(order, parameters=python(leave + answer))), TaskCompleted
+            await world.end_of(await world.assign(order, parameters=python(driver, leave + answer))), TaskCompleted
         )
         assert find_processes(world.directory / "none", MARK) == []
 
@@ -76,9 +76,9 @@ async def test_an_output_that_is_a_link_to_elsewhere_is_not_taken(world: World, 
     program = "import os, sys; os.symlink(sys.argv[1], 'outputs/out'); print('{\"ok\": true}')"
     secret = world.directory / "secret"
     secret.write_text("secret")
-    async with world.node():
+    async with world.node(docker_image=IMAGE):
         order = await world.start("i1", agent="command", driver=driver, resources=RESOURCES)
-        end = await world.end_of(await world.assign(order, parameters=python(program, str(secret))))
+        end = await world.end_of(await world.assign(order, parameters=python(driver, program, str(secret))))
     assert isinstance(end, TaskFailed)
     assert end.outputs == ()
 
@@ -88,25 +88,25 @@ async def test_a_directory_made_before_its_attempt_is_not_written_into(world: Wo
     program = f"import os, sys; os.symlink(sys.argv[1], '../later'); print({ANSWER!r})"
     outside = world.directory / "outside"
     outside.mkdir()
-    async with world.node():
+    async with world.node(docker_image=IMAGE):
         order = await world.start("i1", agent="command", driver=driver, resources=RESOURCES)
-        await world.end_of(await world.assign(order, parameters=python(program, str(outside))))
-        await world.end_of(await world.assign(order, attempt_id="later", parameters=python("pass")))
+        await world.end_of(await world.assign(order, parameters=python(driver, program, str(outside))))
+        await world.end_of(await world.assign(order, attempt_id="later", parameters=python(driver, "pass")))
     assert list(outside.iterdir()) == [] or os.geteuid() != 0
 
 
 @pytest.mark.parametrize("driver", WORKING)
 async def test_a_second_life_of_the_node_finds_nothing_left_of_the_first(world: World, driver: str) -> None:
-    async with world.node():
+    async with world.node(docker_image=IMAGE):
         await world.start("i1", agent="command", driver=driver, resources=RESOURCES)
     assert find_groups(world) == []
-    async with world.node():
+    async with world.node(docker_image=IMAGE):
         await world.start("i2", agent="command", driver=driver, resources=RESOURCES)
 
 
 @pytest.mark.parametrize("driver", [*WORKING, "auto"])
 async def test_twenty_workers_that_are_ordered_at_once_all_get_ready(world: World, driver: str) -> None:
-    async with world.node():
+    async with world.node(docker_image=IMAGE):
         for number in range(20):
             await world.start(f"i{number}", ready=False, driver=driver)
         await eventually(lambda: len(world.all(WorkerStarted)) == 20 or world.all(WorkerGone), 30)
@@ -114,14 +114,14 @@ async def test_twenty_workers_that_are_ordered_at_once_all_get_ready(world: Worl
 
 
 async def test_a_node_offers_what_works_and_auto(world: World) -> None:
-    async with world.node():
+    async with world.node(docker_image=IMAGE):
         joined = world.all(NodeJoined)[-1]
     assert set(joined.drivers) == {"inline", *WORKING, "auto"}
     assert set(joined.drivers) <= set(DRIVERS)
 
 
 async def test_auto_takes_the_one_with_most_limits_in_force_and_says_which(world: World) -> None:
-    async with world.node() as node:
+    async with world.node(docker_image=IMAGE) as node:
         await world.start("i1", driver="auto", resources=RESOURCES)
         limits = (await world.first(WorkerStarted)).limits
         drivers = {name: node.drivers[name] for name in WORKING}
@@ -133,7 +133,7 @@ async def test_auto_takes_the_one_with_most_limits_in_force_and_says_which(world
 
 
 async def test_a_required_layer_that_is_missing_keeps_the_worker_from_starting(world: World) -> None:
-    async with world.node(required_limits=("core_bytes", "network")):
+    async with world.node(docker_image=IMAGE, required_limits=("core_bytes", "network")):
         await world.start("i1", driver="process", ready=False)
         gone = await world.first(WorkerGone, instance_id="i1")
         assert world.all(WorkerStarted) == []

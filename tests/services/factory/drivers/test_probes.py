@@ -10,14 +10,11 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from services.factory.drivers.catalogue import APART, find_absences
 from services.factory.drivers.promises import PROMISES, find_open
 from tests.services.factory.drivers import probes
-from tests.services.factory.drivers.place import Place, place
+from tests.services.factory.drivers.place import ABSENT, WORKING, Place, place
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-ABSENT = find_absences()
-WORKING = [name for name in APART if name not in ABSENT]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module", params=WORKING)
