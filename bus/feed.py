@@ -151,7 +151,7 @@ class Feeds:
         self._feeds: dict[Partition, PartitionFeed] = {}
         self._readers: dict[str, Reader] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._catching_up: set[PartitionFeed] = set()
+        self._catching_up: dict[PartitionFeed, None] = {}  # in order, as a set is not
         self._opening = asyncio.Lock()
         self.room = asyncio.Event()
 
@@ -160,7 +160,7 @@ class Feeds:
         repeat."""
         own = PartitionFeed(partition, self._codec, place)
         own.add(subscription, place.offset)
-        self._catching_up.add(own)
+        self._catching_up[own] = None
         try:
             while own.is_heard:
                 async with self._opening:
@@ -170,7 +170,7 @@ class Feeds:
                 if await self._catch_up(own, subscription):
                     return
         finally:
-            self._catching_up.discard(own)
+            self._catching_up.pop(own, None)
 
     async def _open(self, feed: PartitionFeed) -> None:
         channel = feed.partition.channel

@@ -49,7 +49,7 @@ class Seat:
         self._timer: asyncio.TimerHandle | None = None
         self._timer_ms = 0
         self._targets: dict[str, int] = {}
-        self._savings: set[asyncio.Task[None]] = set()
+        self._savings: dict[asyncio.Task[None], None] = {}
 
     @property
     def name(self) -> str:
@@ -211,8 +211,8 @@ class Seat:
             return
         if snapshot := session.snapshot(self._feeds.place(self.home), self._feeds.newest(self.home)):
             saving = asyncio.create_task(self._save(snapshots, snapshot))
-            self._savings.add(saving)
-            saving.add_done_callback(self._savings.discard)
+            self._savings[saving] = None
+            saving.add_done_callback(lambda done: self._savings.pop(done, None))
 
     async def _save(self, snapshots: Snapshots, snapshot: Snapshot) -> None:
         """A snapshot that cannot be kept costs time at the next start and nothing else."""
