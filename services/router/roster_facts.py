@@ -104,8 +104,8 @@ def _changed(roster: Roster, fact: task.RosterChanged, time_ms: int) -> Roster:
         roster = without_member(_orphaned(roster, before, fact.reason), fact.instance_id)
         return remembered(roster, fact.instance_id, word_on(before.worker))
     if fact.status == READY:
-        history = {"need_id": before.need_id, "succeeded": before.succeeded, "ended": before.ended}
-        return with_member(_orphaned(roster, before, fact.reason), _instance(fact)._replace(**history))
+        known = _instance(fact)._replace(need_id=before.need_id, succeeded=before.succeeded, ended=before.ended)
+        return with_member(_orphaned(roster, before, fact.reason), known)
     return with_member(roster, before._replace(status=fact.status))
 
 
