@@ -41,6 +41,7 @@ class Settings:
     port: int = 7420
     hosts: str = ""  # names, with ports, under which the gateway may be called besides its own address
     origins: str = ""  # of web pages that may call it besides its own, such as https://example.org
+    database: str = field(default="", repr=False)  # of the audit: postgresql://USER@HOST/NAME or sqlite:///PATH
     key: str = ""  # of the gateway; otherwise kept in `data`
     server: str = ""  # URL of a running gateway
     kafka_tls: bool = False

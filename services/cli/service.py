@@ -22,12 +22,18 @@ Name = Annotated[
     ),
 ]
 
+Database = Annotated[
+    str | None,
+    typer.Option("--database", metavar="URL", help="Of the audit: postgresql://USER@HOST/NAME or sqlite:///PATH."),
+]
+
 
 def service(
     name: Name,
     no_node: NoNode = False,
     host: Host = None,
     port: Port = None,
+    database: Database = None,
     bus: Bus = "",
     data: Data = None,
     as_json: Json = False,
@@ -41,8 +47,8 @@ def service(
 
     if name not in (*SERVICES, *EDGES):
         raise Wrong(f"there is no service {name!r}; there are {', '.join((*SERVICES, *EDGES))}")
-    settings = read_settings(bus, "", data, host=host, port=port)
-    if settings.is_embedded:
+    settings = read_settings(bus, "", data, host=host, port=port, database=database)
+    if settings.is_embedded and name != "audit":
         raise Wrong("a service of its own needs a log that many processes share: --bus kafka://HOST:PORT")
     log_to_stderr(logging.INFO if name == "audit" else logging.WARNING)
     run_async(_serve(settings, name, not no_node, as_json))
@@ -85,37 +91,27 @@ async def _serve_gateway(settings: Settings, stop: Stop, as_json: bool) -> None:
 
 
 async def _serve_audit(settings: Settings, stop: Stop, as_json: bool) -> None:
-    """Checks every fact that is said, live, and tells of gaps; it hosts no role."""
-    from bus.address import open_log
-    from services.audit.vigil import Vigil
+    """Checks every fact that is said, live, tells of gaps, and keeps it all as tables; it hosts no role."""
+    from bus.address import open_log, view_log
+    from services.audit.office import Office
     from services.records import language_codec
 
     codec = language_codec()
-    log = await open_log(
+    log = await (view_log if settings.is_embedded else open_log)(
         settings.bus_url,
         access=settings.access(),
         codec=codec,
         namespace=settings.namespace,
         partitions=settings.partitions,
     )
-    vigil = Vigil(log, codec)
-
-    async def ended() -> str:
-        await vigil.run()
-        return "the audit ended"
-
-    async def ready() -> None:
-        await vigil.caught_up.wait()
-        _announce(settings, "audit", as_json, findings=vigil.findings)
-
-    import asyncio
-
-    announcing = asyncio.ensure_future(ready())
     try:
-        await stop.before(ended())
+        office = Office(log, codec, data=settings.data, database=settings.database)
+        async with office.at_work() as failed:
+            if await stop.before(office.caught_up(), failed()):
+                _announce(settings, "audit", as_json, **office.figures)
+                await stop.before(failed())
+        office.sign()
     finally:
-        announcing.cancel()
-        await asyncio.gather(announcing, return_exceptions=True)
         await log.close()
 
 

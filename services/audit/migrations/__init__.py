@@ -1,0 +1,1 @@
+"""The steps by which a database of the read model comes to its present shape; run by Alembic."""
