@@ -65,7 +65,11 @@ class WorkerProcess:
         ended.add_done_callback(self._end)
         reader, self._writer = await asyncio.open_unix_connection(sock=mine, limit=FRAME_BYTES_MAX)
         self._following = self._background.start(self._follow(reader))
-        await self._wait_for_hello(start_timeout_ms)
+        try:
+            await self._wait_for_hello(start_timeout_ms)
+        except WorkerFailed:
+            await self.close()
+            raise
 
     async def _wait_for_hello(self, timeout_ms: int) -> None:
         either: list[asyncio.Future[Any]] = [self._said_hello, self.gone]

@@ -15,7 +15,6 @@ import socket
 import stat
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -191,15 +190,13 @@ def shared_memory_bomb(given: Given) -> str:
 
 
 def burn(given: Given) -> str | None:
-    end = time.monotonic() + 1
     with children() as pids:
         for _ in range(2):
             if (pid := os.fork()) == 0:
                 while True:
                     pass
             pids.append(pid)
-        while time.monotonic() < end:
-            time.sleep(0.05)
+        select.select([], [], [], 1)
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     spent = used.ru_utime + used.ru_stime
     return f"{spent:.2f} s of the processor in one" if spent > 0.7 else None
@@ -218,10 +215,9 @@ def fill(path: Path, files: int, mib: int) -> str:
     return f"{files} times {mib} MiB in {path}"
 
 
-def write_hole(given: Given) -> str:
-    with Path("hole").open("wb") as file:
-        file.truncate(64 * MIB)
-    return "64 MiB"
+def hole(path: Path) -> str:
+    with path.open("wb") as file:
+        return f"{file.truncate(64 * MIB)} bytes"
 
 
 def open_many(given: Given) -> str:
@@ -313,11 +309,6 @@ def rename(given: Given) -> str:
     return "it could be renamed"
 
 
-def terminal(given: Given) -> str:
-    with Path("/dev/tty").open("rb"):
-        return "a terminal"
-
-
 def descriptors(given: Given) -> str | None:
     found = []
     for number in range(3, 256):
@@ -370,7 +361,7 @@ PROBES: dict[str, Callable[[Given], str | None]] = {
     "take shared memory without end": shared_memory_bomb,
     "use more of the processor than it has": burn,
     "write a file without end": lambda given: fill(Path.cwd(), 1, 64),
-    "write a file with holes without end": write_hole,
+    "write a file with holes without end": lambda given: hole(Path("hole")),
     "fill the temporary directory of the machine": lambda given: fill(Path("/tmp"), 8, 8),
     "fill the shared memory of the machine": lambda given: fill(Path("/dev/shm"), 8, 8),
     "open files without end": open_many,
@@ -388,7 +379,7 @@ PROBES: dict[str, Callable[[Given], str | None]] = {
     "make a device": make_device,
     "leave its control groups": leave_groups,
     "rename the machine": rename,
-    "find a terminal": terminal,
+    "find a terminal": lambda given: write("/dev/tty"),
     "find descriptors that are not its own": descriptors,
     "find more in its environment than it needs": variables,
 }
