@@ -16,9 +16,9 @@ from bus.avro import schema_of
 from bus.channel import Partition
 from bus.codec import Codec
 from bus.errors import BusError, NamespaceMismatch, Refused, Unavailable, Undecodable
-from bus.framing import confluent, frame_of
+from bus.framing import confluent, frame_of, single_object
 from bus.log import Log, Raw, Stored
-from bus.record import Ask, InputQuarantined, Origin, Record
+from bus.record import Ask, Fact, InputQuarantined, Origin, Record
 from bus.schema_learning import LearningLog
 from bus.schema_registry import RegistrySettings, SchemaRegistry
 from tests.bus.bank import LANGUAGE, Deposited, DepositRequested
@@ -200,6 +200,21 @@ def test_bytes_of_an_older_schema_are_hostile_too() -> None:
             decode(codec, raw._replace(value=value))
 
 
+def test_all_bytes_of_an_older_fact_are_used_too() -> None:
+    class Noted(Fact, channel="task"):
+        workspace_id: str
+        mood: str = "calm"
+
+    older = schema_of(Noted, "clawx.task")
+    older = older | {"fields": older["fields"][:1]}
+    codec, origin = Codec((Noted,), older=[older]), Origin("fact", "noter", "s" * 16, 1)
+    raw = codec.encode(Noted(workspace_id="w"), record_id="id", origin=origin, time_ms=1, trace="a" * 32)
+    written = single_object(older) + b"\x02w"
+    assert decode(codec, raw._replace(value=written)) == Noted(workspace_id="w")
+    with pytest.raises(Undecodable, match="2 bytes follow the body"):
+        decode(codec, raw._replace(value=written + b"\x00\x00"))
+
+
 def test_a_schema_that_differs_in_words_alone_is_the_schema_of_today() -> None:
     kind = noted(2)
     codec, said = Codec((kind,)), schema_of(kind, "clawx.task") | {"doc": "Other words."}
@@ -336,6 +351,29 @@ async def test_nothing_is_lost_while_the_registry_is_away(registry: Registry, tm
         reader.seek({P0: 2})
         assert [each.offset for each in (await reader.read())[P0]] == [2]
         await reader.close()
+
+
+async def test_a_reader_that_is_moved_meanwhile_forgets_what_it_kept_back(registry: Registry, tmp_path: Path) -> None:
+    writer, codec = Codec(LANGUAGE), Codec(LANGUAGE)
+    async with learning(tmp_path, registry, writer) as log:
+        await publish(log, writer, *(DepositRequested(workspace_id="w", amount=n) for n in range(3)))
+
+    async def broken(request: web.Request) -> web.StreamResponse:
+        return web.Response(status=503)
+
+    async with learning(tmp_path, registry, codec, writes=False) as log:
+        moved, dropped = await log.reader({P0: 0}), await log.reader({P0: 0})
+        registry.breakdown = broken
+        for reader in (moved, dropped):
+            with pytest.raises(Unavailable):
+                await reader.read()
+        registry.breakdown = None
+        moved.seek({P0: 1})
+        assert [each.offset for each in (await moved.read())[P0]] == [1, 2]
+        dropped.drop([P0])
+        assert await dropped.read(wait_ms=10) == {}
+        await moved.close()
+        await dropped.close()
 
 
 @pytest.mark.parametrize("url", ["localhost:8081", "ftp://localhost", "http://", "http://name:word@localhost:8081"])
