@@ -16,6 +16,7 @@ from bus.codec import Codec
 from bus.errors import Refused
 from bus.log import Log, Raw
 from bus.record import InputQuarantined, Origin
+from bus.retry import RETRIED, read_record
 from services.cli.log_quarantine import hexdump
 from services.gateway.server import open_gateway
 from services.http_bus import HttpBus
@@ -154,6 +155,8 @@ async def test_a_retry_that_fails_again_may_be_retried_again_and_nothing_is_deci
         assert second.record.input == str(again)
         third = await bus.retry(again)
         assert third.offset > again.offset
+        marks = [value for name, value in (await read_record(log, third)).headers if name == RETRIED]
+        assert marks == [str(again).encode()], "of a record that is retried again only the last place is told"
         assert len(await heard(log, codec, InputQuarantined, 3, channel="task")) == 3
         assert [each.record.total for each in await heard(log, codec, Deposited, 1)] == [1]
         fact = (await heard(log, codec, Deposited, 1))[0].at
