@@ -35,6 +35,9 @@ class Settings:
     cpu_overcommit: int = 8  # how often a node promises each of its cores
     memory_overcommit: int = 2
     storage_overcommit: int = 16  # how often it promises each byte that is free; a quota is a ceiling, few come near it
+    own_users: int = (
+        0  # 1: each worker of a node that runs as root gets a user of its own, and no more may read root's files
+    )
     docker_image: str = ""  # that workers in containers run in; it has a Python of our age
     required_limits: str = ""  # layers, with commas between, without which this node starts no worker
     host: str = "127.0.0.1"  # of the gateway

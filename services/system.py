@@ -112,6 +112,7 @@ class System:
             capacity=capacity(settings),
             pool=settings.pool,
             required_limits=tuple(filter(None, map(str.strip, settings.required_limits.split(",")))),
+            own_users=bool(settings.own_users),
             docker_image=settings.docker_image,
         )
         self.node = node = Node(self.log, self.codec, self.blobs, self.clock, node_settings)

@@ -7,6 +7,8 @@ from pathlib import Path
 TIMEOUT_S = 20.0
 # A foreign tree must not make git run programs that its configuration names, and reading must not write.
 _OPTIONS = ("-c", "core.fsmonitor=false", "-c", "core.quotePath=false", "-c", "log.showSignature=false")
+# Whoever names a tree wants it read, also where it belongs to another user than the worker's.
+_OPTIONS += ("-c", "safe.directory=*")
 # Set while git runs a hook, they would lead to another tree.
 _LEADING_ASTRAY = frozenset({"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX"})
 _ENVIRONMENT = {"LC_ALL": "C", "GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0"}

@@ -117,7 +117,10 @@ async def _drivers(settings: Settings) -> list[Finding]:
     from services.factory.drivers.survey import survey_drivers
 
     directory = settings.data.absolute() / "nodes" / settings.node
-    return [_driver(each) for each in await survey_drivers(directory, settings.docker_image)]
+    return [
+        _driver(each)
+        for each in await survey_drivers(directory, settings.docker_image, own_users=bool(settings.own_users))
+    ]
 
 
 def _driver(survey: DriverSurvey) -> Finding:

@@ -61,6 +61,7 @@ class NodeSettings:
     pool: str = "default"
     drivers: tuple[str, ...] = DRIVERS  # offered as far as they work on this machine
     required_limits: tuple[str, ...] = ()  # layers without which no worker is started, see drivers/limits.py
+    own_users: bool = True
     docker_image: str = ""  # for workers in containers
     heartbeat_ms: int = 1_000
     lease_ms: int = 5_000
@@ -160,7 +161,12 @@ class Node:
             background=self._background,
         )
         self._drivers = Drivers(
-            Isolation(drivers=settings.drivers, required=settings.required_limits, docker_image=settings.docker_image),
+            Isolation(
+                drivers=settings.drivers,
+                required=settings.required_limits,
+                own_users=settings.own_users,
+                docker_image=settings.docker_image,
+            ),
             settings.directory.resolve(),
             self._launching,
             settings.start_timeout_ms,

@@ -31,6 +31,7 @@ class Isolation:
 
     drivers: tuple[str, ...] = DRIVERS  # to be offered as far as they work
     required: tuple[str, ...] = ()  # layers without which no worker is started
+    own_users: bool = True  # a user for each worker, where the node may
     docker_image: str = ""  # with a Python of our age; none, and there is no docker driver
 
 
@@ -51,7 +52,7 @@ class Drivers:
         self.absences = find_absences(isolation.docker_image)
         self._groups = ControlGroups(directory)
         self._groups.remove_all()
-        users = OwnUsers(directory, find_surroundings())
+        users = OwnUsers(directory, find_surroundings(), wanted=isolation.own_users)
         apart: dict[str, Driver] = {"process": ProcessDriver(launching, start_timeout_ms, background, users)}
         apart["bubblewrap"] = BubblewrapDriver(launching, start_timeout_ms, background, users, self._groups)
         containers = DockerDriver(launching, start_timeout_ms, background, users, isolation.docker_image, directory)

@@ -19,10 +19,10 @@ _TRIES_MAX = 100
 class OwnUsers:
     """The numbers in use by workers of this node. `directory` must lie above all directories of workers."""
 
-    def __init__(self, directory: Path, reach: tuple[Path, ...]) -> None:
+    def __init__(self, directory: Path, reach: tuple[Path, ...], *, wanted: bool = True) -> None:
         self._reach = reach
         self._taken: set[int] = set()
-        self.absence = find_absence((directory, *reach))
+        self.absence = find_absence((directory, *reach)) if wanted else "the node was not told to"
 
     @property
     def are_there(self) -> bool:

@@ -25,14 +25,13 @@ class DriverSurvey:
     is_strongest: bool = False  # what `auto` takes
 
 
-async def survey_drivers(directory: Path, docker_image: str = "") -> list[DriverSurvey]:
+async def survey_drivers(directory: Path, docker_image: str = "", *, own_users: bool = True) -> list[DriverSurvey]:
     """For a node in a directory, which need not be there. Starts nothing and leaves nothing."""
     background = Background()
     launching = Launching(directory, started=lambda pid, born: None, lost=lambda: None)
     # Under a name of its own: a node that works in the directory may have control groups.
-    drivers = Drivers(
-        Isolation(docker_image=docker_image), directory / f"survey-{os.getpid()}", launching, 0, background
-    )
+    isolation = Isolation(docker_image=docker_image, own_users=own_users)
+    drivers = Drivers(isolation, directory / f"survey-{os.getpid()}", launching, 0, background)
     try:
         return [_survey(name, drivers) for name in APART]
     finally:
