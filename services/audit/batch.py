@@ -14,7 +14,7 @@ from bus.log import Stored
 from bus.reader import Admission, Place
 from bus.record import Envelope
 from services.audit import tables
-from services.audit.database import Row, json_text, plain, row_of
+from services.audit.database import Row, json_text, plain, rows_of
 from services.audit.projection import Change, project
 from services.audit.tables import FIRST
 
@@ -36,7 +36,7 @@ class Batch:
         """Merge a change into its row."""
         table, firsts = change.table, _FIRSTS[change.table]
         columns = {name: plain(value) for name, value in change.columns.items() if value is not None}
-        key = tuple(columns[column.name] for column in table.primary_key)
+        key = tuple([columns[name] for name in _KEYS[table]])
         row = self._rows.setdefault(table, {}).setdefault(key, {})
         for name, value in columns.items():
             if not (name in firsts and name in row):
@@ -44,9 +44,10 @@ class Batch:
 
     def rows(self) -> Mapping[Table, Sequence[Row]]:
         """Every row that is to be set, by table."""
-        return {table: [row_of(table, row) for row in rows.values()] for table, rows in self._rows.items()}
+        return {table: rows_of(table, rows.values()) for table, rows in self._rows.items()}
 
 
+_KEYS = {table: tuple(column.name for column in table.primary_key) for table in tables.PROJECTED}
 _FIRSTS = {
     table: frozenset(column.name for column in table.columns if column.info.get(FIRST)) for table in tables.PROJECTED
 }

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -18,6 +19,9 @@ from services.audit.tables import FIRST
 FORMS = "postgresql://USER@HOST/NAME or sqlite:///PATH"
 
 BUSY_S = 30
+
+CACHE_KIB = 64 * 1024
+"""Of SQLite; its indexes are written all over."""
 
 _NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
 
@@ -49,6 +53,7 @@ def _begin_explicitly(engine: Engine) -> None:
     @event.listens_for(engine, "connect")
     def _connected(connection: Any, record: Any) -> None:
         connection.isolation_level = None
+        connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
 
     @event.listens_for(engine, "begin")
     def _begun(connection: Connection) -> None:
@@ -66,22 +71,25 @@ Row = Sequence[Any]
 """Values in the order of `columns_of`; JSON as text."""
 
 
-def columns_of(table: Table) -> list[Column[Any]]:
+@functools.cache
+def columns_of(table: Table) -> tuple[Column[Any], ...]:
     """The columns that are written; the others are computed."""
-    return [column for column in table.columns if column.computed is None]
+    return tuple(column for column in table.columns if column.computed is None)
 
 
-def row_of(table: Table, columns: dict[str, Any]) -> Row:
-    """A row with what is set, in plain values, and nothing else."""
-    return [columns.get(column.name) for column in columns_of(table)]
+def rows_of(table: Table, rows: Iterable[Mapping[str, Any]]) -> list[Row]:
+    """Rows with what is set, in plain values, and nothing else."""
+    names = [column.name for column in columns_of(table)]
+    return [[row.get(name) for name in names] for row in rows]
 
 
 def plain(value: Any) -> Any:
     """A value as both databases take it; neither takes the character that ends strings in C."""
-    if value is None or isinstance(value, bool | int | float):
+    kind = type(value)
+    if kind is str:
+        return value if "\0" not in value else value.replace("\0", "\ufffd")
+    if value is None or kind is int or kind is bool or kind is float:
         return value
-    if isinstance(value, str):
-        return value.replace("\0", "\ufffd")
     return json_text(json.dumps(value, ensure_ascii=False))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -83,6 +83,7 @@ class Progress:
         self.ends: list[Key] = []  # in the order of the log
         self.artifacts: dict[str, Artifact] = {}  # the last version that a stage wrote, by name
         self._attempts: dict[str, Key] = {}
+        self._maps: set[Key] = set()
 
     @property
     def has_ended(self) -> bool:
@@ -146,10 +147,11 @@ class Progress:
 
     def _wait(self, record: StageStarted, time_ms: int) -> Execution:
         key = Key(record.stage, record.execution, record.item)
-        kind, _, name = record.waits_for.partition(":")
-        reason = f"for {'the ' if name else ''}{kind} {name}".strip() if kind else ""
-        begun = Execution(key=key, status="waiting", since_ms=time_ms, reason=reason)
-        return self.executions.setdefault(key, begun)
+        if record.items is not None:
+            self._maps.add(key)
+        known = self.executions.get(key) or Execution(key=key, status="waiting", since_ms=time_ms)
+        self.executions[key] = replace(known, status="waiting", since_ms=time_ms, reason=_awaited(record))
+        return self.executions[key]
 
     def _assign(self, record: TaskAssigned, time_ms: int) -> Execution | None:
         key = self._attempts.get(record.attempt_id)
@@ -185,6 +187,13 @@ class Progress:
                 self.artifacts[artifact.name] = artifact
         return self.executions[key]
 
+    def listed(self) -> Iterator[Execution]:
+        """The executions that have ended, in the order of the log; of a map its items, if it has any."""
+        gone_through = {(key.stage, key.execution) for key in self.ends if key.item >= 0}
+        for key in self.ends:
+            if key not in self._maps or (key.stage, key.execution) not in gone_through:
+                yield self.executions[key]
+
     def _print(self, record: WorkerOutput) -> Execution | None:
         key = self._attempts.get(record.attempt_id)
         known = self.executions.get(key) if key else None
@@ -192,6 +201,16 @@ class Progress:
             return None
         self.executions[key] = replace(known, line=record.line.strip()[:LINE_CHARS_MAX])
         return self.executions[key]
+
+
+def _awaited(record: StageStarted) -> str:
+    """What an execution waits for, in a few words."""
+    kind, _, name = record.waits_for.partition(":")
+    if record.items is not None:
+        return f"for {record.items.count} items" if record.items.count >= 0 else "for its list"
+    if kind == "subflow":
+        return "for its stages"
+    return f"for {'the ' if name else ''}{kind} {name}".strip() if kind else ""
 
 
 def summarise(progress: Progress, paths: Mapping[str, str]) -> dict[str, object]:
@@ -209,7 +228,7 @@ def summarise(progress: Progress, paths: Mapping[str, str]) -> dict[str, object]
 
 def list_stages(progress: Progress) -> Sequence[dict[str, object]]:
     """One entry for each execution of a stage that has ended, in the order of the log."""
-    return [_stage(progress.executions[key]) for key in progress.ends]
+    return [_stage(execution) for execution in progress.listed()]
 
 
 def _stage(execution: Execution) -> dict[str, object]:

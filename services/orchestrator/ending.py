@@ -3,47 +3,44 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 from services.definitions.branch import Branch
-from services.orchestrator.outputs import Clash, Written, write_outputs
+from services.orchestrator.definition import Level
+from services.orchestrator.end_facts import (
+    NO_ACCOUNT,
+    REASON_CHARS_MAX,
+    Account,
+    cancelling,
+    completed,
+    conflicted,
+    ended,
+)
+from services.orchestrator.executions import size_of
+from services.orchestrator.flow import Flow, Given
+from services.orchestrator.following import follows, next_in_line
+from services.orchestrator.outputs import Written, write_outputs
 from services.orchestrator.retry import retry_at
-from services.orchestrator.run import WORKING, Execution, Run, artifact_of, task_id_of
+from services.orchestrator.run import WORKING, Execution, task_id_of
+from services.orchestrator.tokens import Play
 from services.orchestrator.turn import Entry, Turn
 from services.orchestrator.ways import NoWay, Scope, ways_on, ways_out
-from services.records.content import RESULT_BYTES_MAX, Artifact, Content, Read, Usage
+from services.records.content import RESULT_BYTES_MAX, Artifact, Content
 from services.records.task import (
-    ArtifactsConflicted,
     AttemptFailed,
-    CancelRequested,
     RunEnded,
     RunEnding,
-    StageCompleted,
     StageEnded,
+    StageStopping,
 )
-from services.records.token import Moves
-
-REASON_CHARS_MAX = 2_000
-"""Longest reason that is repeated from a account."""
 
 CANCELLED_MAX = 150
 """Most executions that are cancelled in one decision; each may need two facts."""
 
-
-class Account(NamedTuple):
-    """What is known of how an execution ended: of its attempt, or of the ask; and what else the ask leads to."""
-
-    instance_id: str = ""
-    reads: tuple[Read, ...] = ()
-    started_at_ms: int = 0
-    usage: Usage | None = None
-    ask_id: str = ""
-    also: tuple[Entry, ...] = ()
-
-
-NO_ACCOUNT = Account()
+COLLECT_BYTES_MAX = 16 * 1024 * 1024
+"""Most bytes that the items of a map may give where they are collected."""
 
 
 def complete(
@@ -54,57 +51,57 @@ def complete(
     account: Account = NO_ACCOUNT,
 ) -> None:
     """An execution came to its result: judge it, and go on where the edges lead."""
-    stage = turn.stage(execution.stage)
+    stage, level = turn.stage(execution.stage), turn.definition.level(execution.stage)
     value, fault = _read_result(result)
-    written = write_outputs(turn.run, execution, contents, turn.definition.workflow, stage)
+    written = write_outputs(turn.run, execution, contents, level, stage)
     if fault or written.fault:
         fail_attempt(turn, execution, "error", fault or written.fault, account)
         return
     for clash in written.clashes:
-        _say_clash(turn, execution, clash)
+        turn.add(conflicted(turn, execution, clash))
     fatal = next((clash for clash in written.clashes if clash.policy != "keep_both"), None)
     if fatal is not None:
         fail(turn, execution, "conflict", fatal.reason, account)
-        return
-    _complete(turn, execution, result, value, written, account)
+    elif execution.item >= 0 and turn.run.is_item(execution.stage, execution.item):
+        _complete_item(turn, execution, result, written, account)
+    else:
+        _complete(turn, level, execution, result, value, written, account)
 
 
-def _complete(turn: Turn, execution: Execution, result: str, value: Any, written: Written, account: Account) -> None:
-    name, run = execution.stage, turn.run
-    newer = run._replace(artifacts=run.artifacts.update({each.name: each for each in written.artifacts}))
-    number = turn.number(name)
+def _complete(
+    turn: Turn, level: Level, execution: Execution, result: str, value: Any, written: Written, account: Account
+) -> None:
+    flow, number = turn.flow(execution.stage, execution.item), level.graph.number[execution.stage]
+    scope = Scope(flow, level, turn.now_ms, value, written=written.artifacts)
     try:
-        ways = ways_on(Scope(newer, turn.definition.graph, turn.now_ms, value), number)
+        ways = ways_on(scope, number)
     except NoWay as error:
         fail(turn, execution, "no_way", str(error), account, written.artifacts)
         return
     taken = [branch.index for branch in ways]
-    play = turn.play()
+    play = Play(level.graph, flow.game)
     play.end(number, execution.number, taken)
-    if others := turn.stage(name).cancel:
+    if others := turn.stage(execution.stage).cancel:
         play.cancel(turn.number(other) for other in others)
+    turn.conclude(
+        play,
+        level,
+        flow.item,
+        lambda moves: completed(turn, level, execution, result, written, account, taken=taken, moves=moves),
+        [*follows(turn, level, execution, completed=True), *account.also],
+    )
 
-    def fact(moves: Moves) -> StageCompleted:
-        return StageCompleted(
-            workspace_id=run.workspace_id,
-            run_id=run.run_id,
-            stage=name,
-            execution=execution.number,
-            task_id=execution.task_id,
-            attempt_id=execution.attempt_id,
-            attempts=execution.attempt,
-            instance_id=account.instance_id,
-            ask_id=account.ask_id,
-            result=result,
-            outputs=written.artifacts,
-            reads=account.reads,
-            tokens=turn.tokens(name, taken),
-            moves=moves,
-            started_at_ms=account.started_at_ms or execution.began_ms,
-            usage=account.usage,
-        )
 
-    turn.conclude(play, fact, [*_follows(turn, execution, completed=True), *account.also])
+def _complete_item(turn: Turn, execution: Execution, result: str, written: Written, account: Account) -> None:
+    """The map goes on by itself, unless its items give more than can be collected."""
+    whole = turn.run.owner_of(execution)
+    turn.add(completed(turn, turn.definition.level(execution.stage), execution, result, written, account))
+    parts = whole.parts if whole else None
+    if whole is None or parts is None or parts.items is None or not parts.items.collect:
+        return
+    if parts.bytes + size_of(Given("" if written.artifacts else result, written.artifacts)) > COLLECT_BYTES_MAX:
+        reason = f"its items give more than {COLLECT_BYTES_MAX} bytes, which is too much to collect"
+        stop(turn, whole, "failed", "too_big", reason)
 
 
 def fail_attempt(turn: Turn, execution: Execution, code: str, reason: str, account: Account = NO_ACCOUNT) -> None:
@@ -122,6 +119,7 @@ def fail_attempt(turn: Turn, execution: Execution, code: str, reason: str, accou
             run_id=run.run_id,
             stage=execution.stage,
             execution=execution.number,
+            item=execution.item,
             task_id=execution.task_id,
             attempt_id=execution.attempt_id,
             code=code,
@@ -140,77 +138,124 @@ def fail(
     artifacts: tuple[Artifact, ...] = (),
 ) -> None:
     """An execution failed for good: what follows is what its stage says of errors."""
-    stage, number = turn.stage(execution.stage), turn.number(execution.stage)
+    stage = turn.stage(execution.stage)
+    if turn.run.is_item(execution.stage, execution.item):
+        _fail_item(turn, execution, code, reason, account)
+        return
+    level, flow = turn.definition.level(stage.id), turn.flow(stage.id, execution.item)
+    number = level.graph.number[stage.id]
     ways: list[Branch] = []
     action = stage.on_error.action
     if action == "route":
         error = {"code": code, "reason": reason, "stage": stage.id, "attempts": execution.attempt}
         try:
-            ways = ways_out(Scope(turn.run, turn.definition.graph, turn.now_ms, None, error), number)
+            ways = ways_out(Scope(flow, level, turn.now_ms, None, error), number)
         except NoWay as nothing:
             action, reason = "fail", f"{reason}; {nothing}"
     if action == "fail":
-        turn.add(_ended(turn, execution, "failed", code, reason, account=account, artifacts=artifacts))
-        end_run(turn, "failed", f"`{stage.id}` failed: {reason}"[:REASON_CHARS_MAX])
+        turn.add(ended(turn, execution, "failed", code, reason, account=account, artifacts=artifacts))
+        end_all(turn, execution, "failed", code, f"`{stage.id}` failed: {reason}"[:REASON_CHARS_MAX])
         return
     taken = [branch.index for branch in ways]
     status = "skipped" if action == "skip" else "failed"
-    play = turn.play()
+    play = turn.play(stage.id, execution.item)
     play.end(number, execution.number, taken)
     turn.conclude(
         play,
-        lambda moves: _ended(
+        level,
+        flow.item,
+        lambda moves: ended(
             turn, execution, status, code, reason, account=account, artifacts=artifacts, taken=taken, moves=moves
         ),
-        [*_follows(turn, execution, completed=False), *account.also],
+        [*follows(turn, level, execution, completed=False), *account.also],
     )
 
 
-def pass_over(turn: Turn, execution: Execution, reason: str) -> None:
-    """An execution that is under way is skipped: another wait of its choice was triggered first."""
-    play = turn.play()
-    play.end(turn.number(execution.stage), execution.number)
-    turn.conclude(play, lambda moves: _ended(turn, execution, "skipped", "not_chosen", reason, moves=moves))
+def _fail_item(turn: Turn, execution: Execution, code: str, reason: str, account: Account) -> None:
+    """An item that its stage skips on errors is left out; otherwise the map fails with its first item that does."""
+    is_skipped = turn.stage(execution.stage).on_error.action == "skip"
+    whole = turn.run.owner_of(execution)
+    turn.add(ended(turn, execution, "skipped" if is_skipped else "failed", code, reason, account=account))
+    if whole is not None and not is_skipped:
+        stop(turn, whole, "failed", code, f"item {execution.item} failed: {reason}"[:REASON_CHARS_MAX])
+
+
+def leave(turn: Turn, execution: Execution, status: str, code: str, reason: str) -> None:
+    """An execution that is under way ends without a result and takes no way on: skipped, or cancelled in time."""
+    level = turn.definition.level(execution.stage)
+    if turn.run.is_item(execution.stage, execution.item):
+        turn.add(ended(turn, execution, status, code, reason))
+        return
+    play = turn.play(execution.stage, execution.item)
+    play.end(level.graph.number[execution.stage], execution.number)
+    turn.conclude(
+        play,
+        level,
+        turn.flow(execution.stage, execution.item).item,
+        lambda moves: ended(turn, execution, status, code, reason, moves=moves),
+        next_in_line(turn, execution),
+    )
 
 
 def cancel(turn: Turn, execution: Execution, reason: str) -> None:
-    """Say that an execution is cancelled; the roster and the reviews see to whoever works on it."""
+    """Say that an execution is cancelled, as the token game knows; the roster and the reviews see to whoever works on
+    it."""
     run = turn.run
-    turn.add(_ended(turn, execution, "cancelled", "cancelled", reason))
+    entries = next_in_line(turn, execution) if execution.mutexes and turn.is_live else []
+    turn.add(ended(turn, execution, "cancelled", "cancelled", reason))
     if execution.attempt_id:
         turn.add(cancelling(run, execution, reason))
-    mutex = turn.stage(execution.stage).mutex
-    if mutex is not None and turn.is_live:
-        for entry in _next_in_line(turn, execution, mutex):
-            turn.later(partial(turn.say, entry))
+    for entry in entries:
+        turn.later(partial(turn.say, entry))
 
 
-def cancelling(run: Run, execution: Execution, reason: str) -> CancelRequested:
-    """What tells the roster that an attempt is no longer wanted."""
-    return CancelRequested(
-        workspace_id=run.workspace_id,
-        run_id=run.run_id,
-        task_id=execution.task_id,
-        attempt_id=execution.attempt_id,
-        reason=reason,
+def stop(turn: Turn, whole: Execution, status: str, code: str, reason: str, *, told: bool = False) -> None:
+    """An execution with parts is to end so; what it is told first counts, unless the token game has ended it."""
+    assert whole.parts is not None, f"{whole.stage} has no parts"
+    if whole.parts.stop is not None and (whole.parts.stop.told or not told):
+        return
+    run = turn.run
+    turn.add(
+        StageStopping(
+            workspace_id=run.workspace_id,
+            run_id=run.run_id,
+            stage=whole.stage,
+            execution=whole.number,
+            item=whole.item,
+            task_id=whole.task_id,
+            status=status,
+            code=code,
+            reason=reason,
+            told=told,
+        )
     )
 
 
-def say_passed(turn: Turn, name: str, number: int, status: str, reason: str) -> None:
+def say_passed(turn: Turn, due: Entry, status: str, reason: str) -> None:
     """Say that an execution that never began is skipped or cancelled."""
     run = turn.run
     turn.add(
         StageEnded(
             workspace_id=run.workspace_id,
             run_id=run.run_id,
-            stage=name,
-            execution=number,
-            task_id=task_id_of(run.run_id, name, number),
+            stage=due.stage,
+            execution=due.execution,
+            item=due.item,
+            task_id=task_id_of(run.run_id, due.stage, due.execution, due.item),
             status=status,
             reason=reason,
-            tokens=turn.tokens(name),
+            tokens=turn.tokens(due.stage),
         )
     )
+
+
+def end_all(turn: Turn, execution: Execution, status: str, code: str, reason: str) -> None:
+    """End what an execution is in, which has no further say: its subflow, or the run."""
+    flow = turn.flow(execution.stage, execution.item)
+    if not isinstance(flow, Flow):
+        end_run(turn, status, reason)
+    elif owner := turn.run.open.get(flow.owner):
+        stop(turn, owner, status, code, reason)
 
 
 def end_run(turn: Turn, status: str, reason: str, ask_id: str = "") -> None:
@@ -228,42 +273,16 @@ def end_run(turn: Turn, status: str, reason: str, ask_id: str = "") -> None:
 def go_on_ending(turn: Turn) -> None:
     """Cancel what is still under way of a run that ends, as much as a decision holds; then the run has ended."""
     run = turn.run
-    for execution in sorted(run.open.values(), key=lambda each: each.order)[:CANCELLED_MAX]:
+    for execution in from_inside(run.open.values())[:CANCELLED_MAX]:
         cancel(turn, execution, f"the run ends: {run.reason}" if run.reason else "the run ends")
     run = turn.run
     if not run.open:
         turn.add(RunEnded(workspace_id=run.workspace_id, run_id=run.run_id, status=run.ending, reason=run.reason))
 
 
-def _ended(
-    turn: Turn,
-    execution: Execution,
-    status: str,
-    code: str,
-    reason: str,
-    *,
-    account: Account = NO_ACCOUNT,
-    artifacts: tuple[Artifact, ...] = (),
-    taken: Sequence[int] = (),
-    moves: Moves | None = None,
-) -> StageEnded:
-    run = turn.run
-    return StageEnded(
-        workspace_id=run.workspace_id,
-        run_id=run.run_id,
-        stage=execution.stage,
-        execution=execution.number,
-        task_id=execution.task_id,
-        attempts=execution.attempt,
-        instance_id=account.instance_id,
-        status=status,
-        code=code,
-        reason=reason[:REASON_CHARS_MAX],
-        outputs=artifacts,
-        tokens=turn.tokens(execution.stage, taken) if moves is not None else (),
-        moves=moves,
-        started_at_ms=account.started_at_ms,
-    )
+def from_inside(executions: Iterable[Execution]) -> list[Execution]:
+    """In the order of their beginnings, but whatever has parts after them."""
+    return sorted(executions, key=lambda e: (e.parts is not None, e.order if e.parts is None else -e.order))
 
 
 def _read_result(text: str) -> tuple[Any, str]:
@@ -273,59 +292,3 @@ def _read_result(text: str) -> tuple[Any, str]:
         return json.loads(text), ""
     except (ValueError, RecursionError) as error:
         return None, f"the result is no JSON: {error}"
-
-
-def _say_clash(turn: Turn, execution: Execution, clash: Clash) -> None:
-    run, content = turn.run, clash.content
-    turn.add(
-        ArtifactsConflicted(
-            workspace_id=run.workspace_id,
-            run_id=run.run_id,
-            name=content.name,
-            base_version=clash.base_version,
-            kept=clash.newest,
-            rejected=artifact_of(content, 0, clash.base_version),
-            stage=execution.stage,
-            execution=execution.number,
-        )
-    )
-
-
-# What else follows from an end.
-
-
-def _follows(turn: Turn, execution: Execution, *, completed: bool) -> list[Entry]:
-    """The other waits of its choice are skipped, waits for it go on, and the next in line gets its mutex."""
-    stage, definition = turn.stage(execution.stage), turn.definition
-    follows: list[Entry] = []
-    if stage.choice is not None:
-        follows += _losers(turn, execution, stage.choice)
-    if completed and stage.id in definition.awaited:
-        follows += _awaiting(turn, stage.id)
-    if stage.mutex is not None:
-        follows += _next_in_line(turn, execution, stage.mutex)
-    return follows
-
-
-def _losers(turn: Turn, execution: Execution, choice: str) -> list[Entry]:
-    others = _under_way(turn, turn.definition.choices.get(choice, ()))
-    return [Entry(e.stage, e.number, "pass", execution.stage) for e in others if e.task_id != execution.task_id]
-
-
-def _awaiting(turn: Turn, name: str) -> list[Entry]:
-    result, waits_for = json.dumps({"stage": name}), f"stage:{name}"
-    waits = _under_way(turn, turn.definition.awaited[name])
-    return [Entry(e.stage, e.number, "trigger", result) for e in waits if e.waits_for == waits_for]
-
-
-def _next_in_line(turn: Turn, execution: Execution, mutex: str) -> list[Entry]:
-    waits_for = f"mutex:{mutex}"
-    if execution.waits_for == waits_for:
-        return []
-    waiting = _under_way(turn, turn.definition.mutexes[mutex])
-    return [Entry(e.stage, e.number, "resume") for e in waiting if e.waits_for == waits_for][:1]
-
-
-def _under_way(turn: Turn, stages: Iterable[str]) -> list[Execution]:
-    found = [execution for name in stages for execution in turn.run.executions_of(name)]
-    return sorted(found, key=lambda execution: execution.order)

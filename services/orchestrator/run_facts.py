@@ -9,23 +9,14 @@ from immutables import Map
 
 from bus.errors import UnknownRecordType
 from bus.record import Fact
-from services.orchestrator.game import applied, attempted, begun, ended
+from services.orchestrator.agenda_facts import moved, over, said, with_due
+from services.orchestrator.executions import again, changed, closed, holding, opened, with_flow, with_game
+from services.orchestrator.flow import Parts, Stop
+from services.orchestrator.game import ended
 from services.orchestrator.keys import Answer, Keys
-from services.orchestrator.run import (
-    CANCELLED,
-    DUE,
-    RETRYING,
-    WAITING,
-    WORKING,
-    Execution,
-    Run,
-    Runs,
-    task_id_of,
-)
+from services.orchestrator.run import CANCELLED, DUE, RETRYING, SPLIT, WAITING, WORKING, Execution, Run, Runs
 from services.orchestrator.run_deadlines import GO_ON, RETRY, RUN, WAIT, name_of, set_if
 from services.records import task
-from services.records.content import Artifact
-from services.records.token import Due, Moves
 
 
 def evolve(state: Runs, fact: Fact, time_ms: int) -> Runs:
@@ -34,6 +25,9 @@ def evolve(state: Runs, fact: Fact, time_ms: int) -> Runs:
     if fold is None:
         raise UnknownRecordType(f"orchestrator.runs cannot fold a {type(fact).__name__}")
     return fold(state, fact, time_ms)
+
+
+# Runs.
 
 
 def _started(state: Runs, fact: task.RunStarted, time_ms: int) -> Runs:
@@ -50,7 +44,7 @@ def _started(state: Runs, fact: task.RunStarted, time_ms: int) -> Runs:
         deadlines=set_if(state.deadlines, name_of(RUN, fact.run_id), at_ms),
         keys=_with_key(state, fact, "", time_ms),
     )
-    return _kept(timed, _moved(run, fact.moves, time_ms), time_ms)
+    return _kept(timed, moved(run, "", -1, fact.moves, time_ms), time_ms)
 
 
 def _refused(state: Runs, fact: task.RunRefused, time_ms: int) -> Runs:
@@ -77,10 +71,34 @@ def _result_refused(state: Runs, fact: task.ResultRefused, time_ms: int) -> Runs
     return state._replace(seen=state.seen.add(fact.attempt_id, time_ms))
 
 
+def _ending(state: Runs, fact: task.RunEnding, time_ms: int) -> Runs:
+    if fact.ask_id:
+        state = state._replace(seen=state.seen.add(fact.ask_id, time_ms))
+    run = state.live[fact.run_id]._replace(ending=fact.status, reason=fact.reason, due=(), said=0)
+    return _kept(state, run._replace(open=_without_due(run.open)), time_ms)
+
+
+def _without_due(open_: Map[str, Execution]) -> Map[str, Execution]:
+    due = [task_id for task_id, execution in open_.items() if execution.status == DUE]
+    for task_id in due:
+        open_ = open_.delete(task_id)
+    return open_
+
+
+def _run_ended(state: Runs, fact: task.RunEnded, time_ms: int) -> Runs:
+    for task_id in sorted(state.live[fact.run_id].open):
+        state = _untimed(state, state.live[fact.run_id], task_id)
+    deadlines = state.deadlines.clear(name_of(RUN, fact.run_id)).clear(name_of(GO_ON, fact.run_id))
+    return Runs(state.live.delete(fact.run_id), state.seen, deadlines, state.keys)
+
+
+# Executions.
+
+
 def _requested(state: Runs, fact: task.TaskRequested, time_ms: int) -> Runs:
     work, task_id = fact.work, fact.task_id
-    run = _said(state.live[work.run_id], work.stage, work.execution)
-    before = run.open.get(task_id)
+    run = said(state.live[work.run_id], work.stage, work.execution, work.item)
+    before, flow = run.open.get(task_id), run.flow(work.stage, work.item)
     execution = Execution(
         stage=work.stage,
         number=work.execution,
@@ -89,29 +107,64 @@ def _requested(state: Runs, fact: task.TaskRequested, time_ms: int) -> Runs:
         status=WORKING,
         attempt=fact.attempt,
         attempt_id=fact.attempt_id,
-        bases=Map({name: run.newest(name) for name in work.outputs}),
+        bases=Map({name: flow.newest(name) for name in work.outputs}),
         began_ms=before.began_ms if before else time_ms,
         due=before.due if before else 0,
+        item=work.item,
+        mutexes=before.mutexes if before else (),
     )
-    run = run._replace(
-        game=attempted(run.game, work.stage) if before else begun(run.game, work.stage, work.execution, time_ms, 1),
-        open=run.open.set(task_id, execution),
-        order=max(run.order, execution.order),
-    )
+    if fact.mutexes:
+        run, execution = holding(run, execution, fact.mutexes)
+    run = again(run, execution) if before else opened(run, execution, attempts=1)
     return _kept(_untimed(state, run, task_id), run, time_ms)
 
 
 def _waiting(state: Runs, fact: task.StageStarted, time_ms: int) -> Runs:
-    run = _begun(state.live[fact.run_id], fact.stage, fact.execution, fact.task_id, time_ms)
+    run = said(state.live[fact.run_id], fact.stage, fact.execution, fact.item)
+    if fact.task_id not in run.open:
+        execution = Execution(
+            stage=fact.stage,
+            number=fact.execution,
+            task_id=fact.task_id,
+            order=run.order + 1,
+            began_ms=time_ms,
+            item=fact.item,
+        )
+        run = opened(run, execution)
     execution = run.open[fact.task_id]._replace(status=WAITING, waits_for=fact.waits_for)
-    run = run._replace(open=run.open.set(fact.task_id, execution))
+    if fact.mutexes:
+        run, execution = holding(run, execution, fact.mutexes)
+    if fact.items is not None:
+        run = _with_list(run, execution, fact.items)
+    elif fact.moves is not None:
+        run = with_flow(run, execution._replace(status=SPLIT), fact.inputs)
+        run = moved(run, f"{fact.stage}/", fact.item, fact.moves, time_ms)
+    else:
+        run = run._replace(open=run.open.set(fact.task_id, execution))
     name = name_of(WAIT, fact.run_id, fact.task_id)
     timed = state._replace(deadlines=set_if(state.deadlines, name, fact.until_ms))
     return _kept(timed, run, time_ms)
 
 
-def _review_requested(state: Runs, fact: task.ReviewRequested, time_ms: int) -> Runs:
-    return state
+def _with_list(run: Run, execution: Execution, items: task.Items) -> Run:
+    if execution.parts is None and items.over.inline is None:
+        run = run._replace(inner=run.inner._replace(lists=(*run.inner.lists, items.over.digest)))
+    return changed(run, execution._replace(status=SPLIT, parts=Parts(items=items)))
+
+
+def _stopping(state: Runs, fact: task.StageStopping, time_ms: int) -> Runs:
+    run = said(state.live[fact.run_id], fact.stage, fact.execution, fact.item)
+    execution = run.open[fact.task_id]
+    parts = execution.parts
+    assert parts is not None, f"{fact.stage} has no parts that could end"
+    execution = execution._replace(
+        parts=parts._replace(stop=Stop(fact.status, fact.code, fact.reason, fact.told)),
+        status=CANCELLED if fact.told else execution.status,
+    )
+    if fact.told and not run.is_item(fact.stage, fact.item):
+        game = ended(run.flow(fact.stage, fact.item).game, fact.stage, fact.execution)
+        run = with_game(run, fact.stage, fact.item, game)
+    return _kept(_untimed(state, run, fact.task_id), changed(run, execution), time_ms)
 
 
 def _attempt_failed(state: Runs, fact: task.AttemptFailed, time_ms: int) -> Runs:
@@ -122,123 +175,19 @@ def _attempt_failed(state: Runs, fact: task.AttemptFailed, time_ms: int) -> Runs
     return _kept(timed, run._replace(open=run.open.set(fact.task_id, execution)), time_ms)
 
 
-def _cancel_requested(state: Runs, fact: task.CancelRequested, time_ms: int) -> Runs:
-    return state
-
-
 def _ended(state: Runs, fact: task.StageCompleted | task.StageEnded, time_ms: int) -> Runs:
     if isinstance(fact, task.StageCompleted) and fact.ask_id:
         state = state._replace(seen=state.seen.add(fact.ask_id, time_ms))
-    run = _over(state.live[fact.run_id], fact.stage, fact.execution, fact.task_id)
-    completed = isinstance(fact, task.StageCompleted)
-    game = ended(run.game, fact.stage, fact.execution, completed=completed)
-    run = run._replace(
-        game=applied(game, fact.moves) if fact.moves else game,
-        artifacts=_with_artifacts(run.artifacts, fact.outputs),
-        open=run.open.delete(fact.task_id) if fact.task_id in run.open else run.open,
-    )
-    run = _with_all_due(run, fact.moves, time_ms)
+    run = closed(over(state.live[fact.run_id], fact.stage, fact.execution, fact.item, fact.task_id), fact)
+    run = with_due(run, fact.moves, time_ms)
     return _kept(_untimed(state, run, fact.task_id), run, time_ms)
 
 
-def _conflicted(state: Runs, fact: task.ArtifactsConflicted, time_ms: int) -> Runs:
+def _changes_nothing(state: Runs, fact: Fact, time_ms: int) -> Runs:
     return state
 
 
-def _ending(state: Runs, fact: task.RunEnding, time_ms: int) -> Runs:
-    if fact.ask_id:
-        state = state._replace(seen=state.seen.add(fact.ask_id, time_ms))
-    run = state.live[fact.run_id]._replace(ending=fact.status, reason=fact.reason, due=(), said=0)
-    return _kept(state, run._replace(open=_without_due(run.open)), time_ms)
-
-
-def _run_ended(state: Runs, fact: task.RunEnded, time_ms: int) -> Runs:
-    for task_id in sorted(state.live[fact.run_id].open):
-        state = _untimed(state, state.live[fact.run_id], task_id)
-    deadlines = state.deadlines.clear(name_of(RUN, fact.run_id)).clear(name_of(GO_ON, fact.run_id))
-    return Runs(state.live.delete(fact.run_id), state.seen, deadlines, state.keys)
-
-
-# Parts of a run.
-
-
-def _begun(run: Run, stage: str, execution: int, task_id: str, time_ms: int) -> Run:
-    """The run with this execution under way, unless it is already; what was due of it has been said."""
-    run = _said(run, stage, execution)
-    return run if task_id in run.open else _opened(run, stage, execution, task_id, time_ms)
-
-
-def _opened(run: Run, stage: str, execution: int, task_id: str, time_ms: int) -> Run:
-    order = run.order + 1
-    opened = Execution(stage=stage, number=execution, task_id=task_id, order=order, began_ms=time_ms)
-    game = begun(run.game, stage, execution, time_ms)
-    return run._replace(game=game, open=run.open.set(task_id, opened), order=order)
-
-
-def _said(run: Run, stage: str, execution: int) -> Run:
-    """The run without what was due next, if this is it."""
-    if run.said >= len(run.due) or not _is_of(run.due[run.said], stage, execution):
-        return run
-    run = _with_due(run, stage, execution, -1)
-    return run._replace(said=run.said + 1) if run.said + 1 < len(run.due) else run._replace(due=(), said=0)
-
-
-def _over(run: Run, stage: str, execution: int, task_id: str) -> Run:
-    """The run without anything that was due of this execution."""
-    run = _said(run, stage, execution)
-    opened = run.open.get(task_id)
-    if opened is None or not opened.due:
-        return run
-    kept = tuple([due for due in run.due[run.said :] if not _is_of(due, stage, execution)])
-    return run._replace(due=kept, said=0)
-
-
-def _is_of(due: Due, stage: str, execution: int) -> bool:
-    return (due.stage, due.execution) == (stage, execution)
-
-
-def _with_due(run: Run, stage: str, execution: int, change: int) -> Run:
-    task_id = task_id_of(run.run_id, stage, execution)
-    opened = run.open.get(task_id)
-    return run._replace(open=run.open.set(task_id, opened._replace(due=opened.due + change))) if opened else run
-
-
-def _moved(run: Run, moves: Moves | None, time_ms: int) -> Run:
-    """The run after its tokens moved; what is due and begins counts as under way from here on."""
-    run = run._replace(game=applied(run.game, moves)) if moves else run
-    return _with_all_due(run, moves, time_ms)
-
-
-def _with_all_due(run: Run, moves: Moves | None, time_ms: int) -> Run:
-    if moves is None or not moves.due:
-        return run
-    for due in moves.due:
-        run = _due(run, due, time_ms)
-    return run._replace(due=(*run.due[run.said :], *moves.due), said=0)
-
-
-def _due(run: Run, due: Due, time_ms: int) -> Run:
-    task_id = task_id_of(run.run_id, due.stage, due.execution)
-    if due.what == "begin":
-        run = _opened(run, due.stage, due.execution, task_id, time_ms)
-    elif due.what in ("skip", "cancel"):
-        run = run._replace(game=ended(run.game, due.stage, due.execution))
-    if due.what == "cancel" and task_id in run.open:
-        run = run._replace(open=run.open.set(task_id, run.open[task_id]._replace(status=CANCELLED)))
-    return _with_due(run, due.stage, due.execution, 1)
-
-
-def _without_due(open_: Map[str, Execution]) -> Map[str, Execution]:
-    due = [task_id for task_id, execution in open_.items() if execution.status == DUE]
-    for task_id in due:
-        open_ = open_.delete(task_id)
-    return open_
-
-
-def _with_artifacts(artifacts: Map[str, Artifact], outputs: tuple[Artifact, ...]) -> Map[str, Artifact]:
-    for artifact in outputs:
-        artifacts = artifacts.set(artifact.name, artifact)
-    return artifacts
+# Parts.
 
 
 def _untimed(state: Runs, run: Run, task_id: str) -> Runs:
@@ -249,9 +198,9 @@ def _untimed(state: Runs, run: Run, task_id: str) -> Runs:
 
 
 def _kept(state: Runs, run: Run, time_ms: int) -> Runs:
-    """The state with this run, which goes on at once where something is due or to be cancelled."""
+    """The state with this run, which goes on at once where something is due, ready or to be cancelled."""
     deadlines = state.deadlines
-    if run.due or run.ending:
+    if run.due or run.ending or run.inner.ready:
         deadlines = deadlines.set(name_of(GO_ON, run.run_id), time_ms)
     elif deadlines.times:
         deadlines = deadlines.clear(name_of(GO_ON, run.run_id))
@@ -266,12 +215,13 @@ _FOLDS: Mapping[type[Fact], Callable[[Runs, Any, int], Runs]] = {
     task.ResultRefused: _result_refused,
     task.TaskRequested: _requested,
     task.StageStarted: _waiting,
-    task.ReviewRequested: _review_requested,
+    task.StageStopping: _stopping,
+    task.ReviewRequested: _changes_nothing,
     task.AttemptFailed: _attempt_failed,
-    task.CancelRequested: _cancel_requested,
+    task.CancelRequested: _changes_nothing,
     task.StageCompleted: _ended,
     task.StageEnded: _ended,
-    task.ArtifactsConflicted: _conflicted,
+    task.ArtifactsConflicted: _changes_nothing,
     task.RunEnding: _ending,
     task.RunEnded: _run_ended,
 }

@@ -13,21 +13,25 @@ from collections.abc import Callable, Mapping
 from bus.deadline import Deadlines
 from bus.decider import Draft, Role
 from bus.record import DeadlineReached, Envelope, Record
-from services.orchestrator.agenda import say
-from services.orchestrator.beginning import request
-from services.orchestrator.definition import read_definition
+from services.orchestrator import agenda
+from services.orchestrator.asking import request
+from services.orchestrator.definition import definition_of
+from services.orchestrator.end_facts import Account, cancelling
 from services.orchestrator.ending import (
     CANCELLED_MAX,
-    Account,
-    cancelling,
+    cancel,
     complete,
     end_run,
     fail,
     fail_attempt,
     go_on_ending,
+    stop,
 )
 from services.orchestrator.feedback import feedback_content, result_of
-from services.orchestrator.run import RETRYING, WAITING, WORKING, Execution, Run, Runs
+from services.orchestrator.flow import NO_INNER
+from services.orchestrator.lists import ListInvalid
+from services.orchestrator.mapping import wanted
+from services.orchestrator.run import RETRYING, SPLIT, WAITING, WORKING, Execution, Run, Runs
 from services.orchestrator.run_deadlines import GO_ON, RETRY, RUN, WAIT, parts_of
 from services.orchestrator.run_facts import SAYS, evolve
 from services.orchestrator.starting import start
@@ -48,13 +52,18 @@ from services.records.task import (
 
 
 def needs(state: Runs, heard: Envelope) -> tuple[str, ...]:
-    """The definition of the run that an input is about."""
+    """The definition of the run that an input is about, the lists that its maps go through, and what they gather."""
     record = heard.record
     if isinstance(record, RunRequested):
         return (record.definition,)
     run_id = parts_of(record.id)[1] if isinstance(record, DeadlineReached) else record.run_id
     run = state.live.get(run_id)
-    return (run.definition,) if run else ()
+    if run is None:
+        return ()
+    if run.inner is NO_INNER:
+        return (run.definition,)
+    gathered = wanted(run) if isinstance(record, DeadlineReached) else ()
+    return (run.definition, *dict.fromkeys((*run.inner.lists, *gathered)))
 
 
 def decide(draft: Draft[Runs], heard: Envelope) -> None:
@@ -68,7 +77,7 @@ def _turn(draft: Draft[Runs], run: Run) -> Turn | None:
     """A turn on a run; a run whose definition is lost ends."""
     data = draft.blobs.get(run.definition)
     if data is not None:
-        return Turn(draft, run.run_id, read_definition(data), say)
+        return Turn(draft, run.run_id, definition_of(run.definition, data), agenda)
     reason = f"its definition {run.definition} is no longer in the blob store"
     for execution in sorted(run.open.values(), key=lambda each: each.order)[:CANCELLED_MAX]:
         if execution.attempt_id:
@@ -110,8 +119,9 @@ def _open_attempt(state: Runs, report: TaskCompleted | TaskFailed | TaskLost) ->
     if run is None or run.ending:
         return None, None
     execution = run.open.get(report.task_id)
-    is_open = execution is not None and execution.status == WORKING and execution.attempt_id == report.attempt_id
-    return run, execution if is_open else None
+    if execution is None or execution.status != WORKING or execution.attempt_id != report.attempt_id:
+        return run, None
+    return run, None if run.is_stopping(execution) else execution
 
 
 def _refusal(report: TaskCompleted, reason: str) -> ResultRefused:
@@ -128,7 +138,7 @@ def _hear_review(draft: Draft[Runs], heard: Envelope) -> None:
     closed: ReviewClosed = heard.record
     run = draft.state.live.get(closed.run_id)
     execution = run.open.get(closed.review_id) if run and not run.ending else None
-    if run is None or execution is None or (execution.waits_for, execution.status) != ("review", WAITING):
+    if run is None or execution is None or not _waits(run, execution, "review"):
         return
     if turn := _turn(draft, run):
         stage = turn.stage(execution.stage)
@@ -157,14 +167,13 @@ def _hear_signal(draft: Draft[Runs], heard: Envelope) -> None:
     if run is None:
         return
     waits_for = f"signal:{asked.signal}"
-    waiting = [e for e in run.open.values() if e.waits_for == waits_for and e.status == WAITING]
-    waiting = sorted(waiting, key=lambda each: each.order)
+    waiting = sorted((e for e in run.open.values() if _waits(run, e, waits_for)), key=lambda each: each.order)
     result = _signal_result(asked)
     if run.ending or not waiting or result is None:
         reason = f"no stage of {asked.run_id} waits for the signal `{asked.signal}`"
         _refuse(draft, heard, asked.workspace_id, asked.run_id, reason if result else "the payload is no JSON")
     elif turn := _turn(draft, run):
-        also = tuple([Entry(e.stage, e.number, "trigger", result) for e in waiting[1:]])
+        also = tuple([Entry(e.stage, e.number, "trigger", result, e.item) for e in waiting[1:]])
         complete(turn, waiting[0], result, account=Account(ask_id=heard.id, also=also))
         turn.finish()
 
@@ -182,12 +191,18 @@ def _hear_answer(draft: Draft[Runs], heard: Envelope) -> None:
     if run is None:
         return
     execution = run.open.get(asked.task_id)
-    if run.ending or execution is None or (execution.waits_for, execution.status) != ("person", WAITING):
+    if run.ending or execution is None or not _waits(run, execution, "person"):
         reason = f"no task {asked.task_id} of {asked.run_id} waits for a person"
         _refuse(draft, heard, asked.workspace_id, asked.run_id, reason)
     elif turn := _turn(draft, run):
         complete(turn, execution, asked.result, asked.outputs, Account(ask_id=heard.id))
         turn.finish()
+
+
+def _waits(run: Run, execution: Execution, waits_for: str) -> bool:
+    """Whether an execution waits for this, and not to be cancelled with what it is in."""
+    waits = execution.waits_for == waits_for and execution.status == WAITING
+    return waits and not run.is_stopping(execution)
 
 
 def _asked_run(draft: Draft[Runs], heard: Envelope, workspace_id: str, run_id: str) -> Run | None:
@@ -231,12 +246,24 @@ def _is_due(draft: Draft[Runs], reached: DeadlineReached) -> bool:
 
 
 def _meet_task_deadline(turn: Turn, kind: str, execution: Execution) -> None:
-    if kind == RETRY and execution.status == RETRYING:
-        request(turn, execution.stage, execution.number, attempt=execution.attempt + 1)
+    if turn.run.is_stopping(execution):
+        cancel(turn, execution, "what it is a part of ends")
+    elif kind == RETRY and execution.status == RETRYING:
+        _try_again(turn, execution)
+    elif kind == WAIT and execution.status == SPLIT:
+        stop(turn, execution, "failed", "timeout", "it did not end within its timeout")
     elif kind == WAIT and execution.status == WAITING and execution.waits_for == "person":
         fail(turn, execution, "timeout", "nobody answered within the timeout")
     elif kind == WAIT and execution.status == WAITING:
         complete(turn, execution, json.dumps({"time": turn.now_ms}))
+
+
+def _try_again(turn: Turn, execution: Execution) -> None:
+    stage = turn.stage(execution.stage)
+    try:
+        request(turn, stage, execution.number, execution.item, attempt=execution.attempt + 1)
+    except ListInvalid as error:
+        fail(turn, execution, "input_invalid", f"the list that it is an item of {error}")
 
 
 _DECISIONS: Mapping[type[Record], Callable[[Draft[Runs], Envelope], None]] = {

@@ -2,32 +2,25 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
-
 from bus.decider import Draft
 from bus.record import Envelope
+from services.definitions.nesting import NestingInvalid
 from services.definitions.problem import DefinitionInvalid
-from services.definitions.versions import digest_of, find_fault
-from services.definitions.workflow import Input
-from services.orchestrator.agenda import say
-from services.orchestrator.definition import Definition, read_definition
+from services.orchestrator import agenda
+from services.orchestrator.definition import Definition, definition_of
 from services.orchestrator.game import Game
+from services.orchestrator.inputs import Refusal, inputs_of_run
 from services.orchestrator.keys import KEY_CHARS_MAX, body_of
-from services.orchestrator.run import Runs, artifact_of
+from services.orchestrator.run import Runs
 from services.orchestrator.tokens import Play
 from services.orchestrator.turn import Turn
-from services.records.content import INLINE_BYTES_MAX, Artifact, Content
+from services.records.content import Artifact
 from services.records.task import RunFound, RunRefused, RunRequested, RunStarted, run_id_of
 
 RUNS_MAX = 20_000
 """Most live runs of a partition."""
 
 REASON_CHARS_MAX = 4_000
-
-
-class Refusal(Exception):
-    """The ask leads to no run, for this reason."""
 
 
 def start(draft: Draft[Runs], heard: Envelope) -> None:
@@ -46,7 +39,7 @@ def start(draft: Draft[Runs], heard: Envelope) -> None:
         return
     try:
         definition = _definition(draft, asked.definition)
-        inputs = tuple(_inputs(definition, asked.inputs))
+        inputs = tuple(inputs_of_run(definition.root.inputs, asked.inputs))
     except Refusal as refusal:
         _refuse(draft, asked, heard.id, str(refusal), key=asked.idempotency_key, body=body)
         return
@@ -93,12 +86,15 @@ def _start(
     inputs: tuple[Artifact, ...],
     body: str,
 ) -> None:
-    run_id, workflow = run_id_of(ask_id), definition.workflow
-    turn = Turn(draft, run_id, definition, say)
-    play = Play(definition.graph, Game())
+    run_id, level = run_id_of(ask_id), definition.root
+    workflow = level.workflow
+    turn = Turn(draft, run_id, definition, agenda)
+    play = Play(level.graph, Game())
     play.start()
     turn.conclude(
         play,
+        level,
+        -1,
         lambda moves: RunStarted(
             workspace_id=asked.workspace_id,
             run_id=run_id,
@@ -113,6 +109,7 @@ def _start(
             body=body,
             moves=moves,
         ),
+        inputs=inputs,
     )
     turn.finish()
 
@@ -127,39 +124,6 @@ def _definition(draft: Draft[Runs], digest: str) -> Definition:
     if data is None:
         raise Refusal(f"the definition {digest} is not in the blob store")
     try:
-        definition = read_definition(data)
-    except DefinitionInvalid as error:
+        return definition_of(digest, data)
+    except (DefinitionInvalid, NestingInvalid) as error:
         raise Refusal(f"the definition cannot be run: {error}") from error
-    for stage in definition.workflow.stages:
-        if stage.map or stage.kind == "subflow":
-            raise Refusal(f"`{stage.id}` is a {'map' if stage.map else 'subflow'}, which cannot be run yet")
-    return definition
-
-
-def _inputs(definition: Definition, given: tuple[Content, ...]) -> Iterator[Artifact]:
-    """The first version of each input, from what was given or the default; raises Refusal."""
-    contents = {content.name: content for content in given}
-    if len(contents) < len(given):
-        raise Refusal("an input is given twice")
-    for name in sorted(contents.keys() - definition.inputs.keys()):
-        raise Refusal(f"the workflow has no input `{name}`; it has {', '.join(sorted(definition.inputs)) or 'none'}")
-    for name, declared in definition.inputs.items():
-        content = contents.get(name) or _default(name, declared)
-        if content is None:
-            continue
-        if fault := find_fault(content):
-            raise Refusal(fault)
-        yield artifact_of(content, 1, 0)
-
-
-def _default(name: str, declared: Input) -> Content | None:
-    if declared.default is None:
-        if declared.required:
-            raise Refusal(f"the input `{name}` is missing")
-        return None
-    is_text = isinstance(declared.default, str)
-    data = (declared.default if is_text else json.dumps(declared.default, ensure_ascii=False)).encode()
-    if len(data) > INLINE_BYTES_MAX:
-        raise Refusal(f"the default of the input `{name}` has {len(data)} bytes, more than {INLINE_BYTES_MAX}; give it")
-    media_type = "text/plain" if is_text else "application/json"
-    return Content(name=name, digest=digest_of(data), size=len(data), media_type=media_type, inline=data)

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 
 from services.definitions.branch import Branch
 from services.definitions.expression import ExpressionFailed, compile_expression
-from services.definitions.graph import Graph
+from services.orchestrator.definition import Level
+from services.orchestrator.flow import Flow
 from services.orchestrator.run import Run
 from services.records.content import Artifact
 
@@ -20,16 +21,18 @@ class NoWay(Exception):
 class Scope(NamedTuple):
     """What the conditions of one stage are judged over."""
 
-    run: Run
-    graph: Graph
+    flow: Run | Flow
+    level: Level
     now_ms: int
     result: Any = None
     error: Mapping[str, Any] | None = None
+    written: tuple[Artifact, ...] = ()  # what it wrote itself, which the flow does not have yet
 
     def variables(self) -> dict[str, Any]:
+        artifacts = self.flow.artifacts.update(self.level.named_within(self.written))
         return {
-            "inputs": Inputs({artifact.name: artifact for artifact in self.run.inputs}),
-            "artifacts": Artifacts(self.run.artifacts),
+            "inputs": Inputs({artifact.name: artifact for artifact in self.flow.inputs}),
+            "artifacts": Artifacts(artifacts),
             "result": self.result,
             "error": self.error,
         }
@@ -88,7 +91,11 @@ def describe(artifact: Artifact) -> dict[str, Any]:
 
 def ways_on(scope: Scope, number: int) -> list[Branch]:
     """The branches that a stage takes which ended well; raises NoWay if it has some and none holds."""
-    stage, branches, reject = scope.graph.stages[number], scope.graph.out[number], scope.graph.reject[number]
+    stage, branches, reject = (
+        scope.level.graph.stages[number],
+        scope.level.graph.out[number],
+        scope.level.graph.reject[number],
+    )
     rejected = stage.kind == "review" and isinstance(scope.result, dict) and not scope.result.get("approved")
     if rejected:
         if reject is not None and not is_used_up(scope, reject):
@@ -105,14 +112,14 @@ def ways_on(scope: Scope, number: int) -> list[Branch]:
 
 def ways_out(scope: Scope, number: int) -> list[Branch]:
     """The route that a stage takes which failed: the first that holds; raises NoWay if none does."""
-    taken = _choose(scope, scope.graph.routes[number], first=True)
+    taken = _choose(scope, scope.level.graph.routes[number], first=True)
     if not taken:
-        raise NoWay(f"no route of `{scope.graph.stages[number].id}` holds for its error")
+        raise NoWay(f"no route of `{scope.level.graph.stages[number].id}` holds for its error")
     return taken
 
 
 def _choose(scope: Scope, branches: Iterable[Branch], *, first: bool) -> list[Branch]:
-    variables = scope.variables()
+    variables: Mapping[str, Any] | None = None  # made once they are wanted
     taken: list[Branch] = []
     others: list[Branch] = []
     for branch in branches:
@@ -120,18 +127,20 @@ def _choose(scope: Scope, branches: Iterable[Branch], *, first: bool) -> list[Br
             continue
         if branch.otherwise:
             others.append(branch)
-        elif _holds(branch, variables):
-            taken.append(branch)
-            if first:
-                break
+            continue
+        if branch.when is not None:
+            variables = variables or scope.variables()
+            if not _holds(branch.when, variables):
+                continue
+        taken.append(branch)
+        if first:
+            break
     return taken or others[:1]
 
 
-def _holds(branch: Branch, variables: Mapping[str, Any]) -> bool:
-    if branch.when is None:
-        return True
+def _holds(text: str, variables: Mapping[str, Any]) -> bool:
     try:
-        return compile_expression(branch.when).holds(variables)
+        return compile_expression(text).holds(variables)
     except ExpressionFailed as error:
         raise NoWay(str(error)) from error
 
@@ -139,23 +148,23 @@ def _holds(branch: Branch, variables: Mapping[str, Any]) -> bool:
 def is_used_up(scope: Scope, branch: Branch) -> bool:
     """Whether a branch was taken as often as it may be, or its target began too long ago."""
     if branch.times_max is not None:
-        state = scope.run.game.branches.get(branch.index)
+        state = scope.flow.game.branches.get(branch.index)
         if (state.taken if state else 0) >= branch.times_max:
             return True
     if branch.time_ms_max is None:
         return False
-    target = scope.run.game.stages.get(scope.graph.stages[branch.target].id)
+    target = scope.flow.game.stages.get(scope.level.graph.stages[branch.target].id)
     return target is not None and target.began_ms > 0 and scope.now_ms - target.began_ms > branch.time_ms_max
 
 
 def _explain(scope: Scope, number: int, rejected: bool) -> str:
-    name = scope.graph.stages[number].id
-    ways = list(scope.graph.out[number])
-    if rejected and (reject := scope.graph.reject[number]):
+    name = scope.level.graph.stages[number].id
+    ways = list(scope.level.graph.out[number])
+    if rejected and (reject := scope.level.graph.reject[number]):
         ways.insert(0, reject)
     said = []
     for branch in ways:
-        target = scope.graph.stages[branch.target].id
+        target = scope.level.graph.stages[branch.target].id
         if is_used_up(scope, branch):
             said.append(f"the way to `{target}` is used up")
         elif branch.when is not None:

@@ -97,6 +97,7 @@ class TaskRequested(Fact, channel="task"):
     attempt: int  # 1, 2 … within this execution
     attempt_id: str
     work: Work
+    mutexes: tuple[str, ...] = ()  # what the execution holds from here on
 
 
 class AttemptFailed(Fact, channel="task"):
@@ -131,9 +132,18 @@ class Token(Value):
     taken: bool
 
 
+class Items(Value):
+    """What a map goes through."""
+
+    over: Artifact  # the list
+    count: int = -1  # of its items; below 0 as long as the list has not been read
+    parallel_max: int = 0  # most items under way at once
+    collect: bool = False
+
+
 class StageStarted(Fact, channel="task"):
     """A stage execution began that needs no worker, or whose work is more than one task (wait, subflow, map,
-    review)."""
+    review). Said again when it waits for something else."""
 
     workspace_id: str
     run_id: str
@@ -141,9 +151,29 @@ class StageStarted(Fact, channel="task"):
     execution: int
     item: int = -1
     task_id: str = ""
-    waits_for: str = ""  # mutex:NAME, signal:NAME, stage:ID, time, review or person; empty for an end
+    # mutex:NAME, signal:NAME, stage:ID, time, review, person, items or subflow; empty for an end
+    waits_for: str = ""
     until_ms: int = 0  # when the wait is over at the latest; 0 for never
     detail: str = "{}"  # JSON by kind of stage
+    mutexes: tuple[str, ...] = ()  # what it holds or waits for from here on
+    items: Items | None = None  # of a map
+    inputs: tuple[Artifact, ...] = ()  # of a subflow
+    moves: Moves | None = None  # of a subflow, whose tokens start
+
+
+class StageStopping(Fact, channel="task"):
+    """A map, an item of one or a subflow is to end so as soon as its parts have, which are cancelled."""
+
+    workspace_id: str
+    run_id: str
+    stage: str
+    execution: int
+    item: int = -1
+    task_id: str
+    status: str  # completed, failed or cancelled
+    code: str = ""
+    reason: str = ""
+    told: bool = False  # the token game knows of its end already
 
 
 class ReviewRequested(Fact, channel="task"):
@@ -267,6 +297,7 @@ RECORDS: tuple[type[Record], ...] = (
     AttemptFailed,
     CancelRequested,
     StageStarted,
+    StageStopping,
     ReviewRequested,
     StageCompleted,
     StageEnded,

@@ -1,4 +1,4 @@
-"""Groups of fields that say how the tokens of a run moved; only orchestrator.runs reads them."""
+"""Groups of fields that say how the tokens of a run moved and what is to be done; only orchestrator.runs reads them."""
 
 from bus.record import Value
 
@@ -36,12 +36,13 @@ class Due(Value):
 
     stage: str
     execution: int
+    item: int = -1
     what: str  # begin, skip, cancel; trigger, pass or resume an execution that waits
     detail: str = ""  # of a trigger, the result as JSON
 
 
 class Moves(Value):
-    """Everything that a decision changed in the token game of a run."""
+    """Everything that a decision changed in the token game of a run, or of the subflow that its fact is about."""
 
     branches: tuple[BranchMove, ...] = ()
     joins: tuple[JoinMove, ...] = ()

@@ -12,9 +12,9 @@ from bus.record import DeadlineReached, Envelope, Fact, Origin, Record, derive_t
 from bus.testing import NOW_MS, envelope
 from services.definitions.versions import digest_of
 from services.definitions.workflow import read_workflow
-from services.orchestrator.definition import Definition, read_definition
-from services.orchestrator.game import StageState
-from services.orchestrator.run import CANCELLED, Run, Runs
+from services.orchestrator.definition import Definition, Level, definition_of
+from services.orchestrator.game import Game, StageState
+from services.orchestrator.run import CANCELLED, SPLIT, Execution, Run, Runs
 from services.orchestrator.run_facts import evolve
 from services.orchestrator.runs import RUNS
 from services.records.content import Content
@@ -59,12 +59,21 @@ class World:
         self.last: list[Fact] = []
         self.blobs: dict[str, bytes] = {}
         self.run_id = ""
-        self._asks = 0
+        self._asks = self._taken = 0
 
     def run(self, text: str, **inputs: object) -> World:
         """Ask for a run of a workflow; the world is about it from here on."""
-        self.run_id = run_id_of(self.ask(self.asking(text, **inputs)))
+        self.run_id = self.started(self.asking(text, **inputs))
         return self
+
+    def started(self, ask: RunRequested) -> str:
+        """The id of the run that an ask leads to."""
+        return run_id_of(self.ask(ask))
+
+    def keep(self, data: bytes) -> str:
+        """The digest of a content that is in the store from here on."""
+        self.blobs[digest_of(data)] = data
+        return digest_of(data)
 
     def asking(self, text: str, *, key: str = "", **inputs: object) -> RunRequested:
         """The ask for a run of a workflow, which is kept."""
@@ -120,6 +129,12 @@ class World:
         attempts = {e.attempt_id for run in self.state.live.values() for e in run.open.values() if not run.ending}
         return [f for f in self.facts if isinstance(f, TaskRequested) and f.attempt_id in attempts]
 
+    def take_requests(self) -> list[TaskRequested]:
+        """The attempts that were asked for since this was last called."""
+        found = [fact for fact in self.facts[self._taken :] if isinstance(fact, TaskRequested)]
+        self._taken = len(self.facts)
+        return found
+
     def request(self, stage: str) -> TaskRequested:
         found = [asked for asked in self.open_requests() if asked.work.stage == stage]
         assert found, f"nothing is asked of {stage}; open are {[asked.work.stage for asked in self.open_requests()]}"
@@ -132,9 +147,11 @@ class World:
         return self.report(asked, result if result is not None else {}, {**declared, **outputs})
 
     def report(self, asked: TaskRequested, result: object, outputs: Mapping[str, object]) -> World:
-        contents = tuple(content(name, value) for name, value in outputs.items())
-        self.hear(self.completion(asked, json.dumps(result), contents))
+        self.hear(self.completion(asked, json.dumps(result), self.contents(**outputs)))
         return self
+
+    def contents(self, **outputs: object) -> tuple[Content, ...]:
+        return tuple(content(name, value) for name, value in outputs.items())
 
     def completion(self, asked: TaskRequested, result: str, contents: tuple[Content, ...] = ()) -> TaskCompleted:
         """A node's report that an attempt ended well."""
@@ -154,12 +171,14 @@ class World:
         )
 
     def fail(self, stage: str, code: str = "error", reason: str = "it broke") -> World:
-        asked = self.request(stage)
+        return self.fail_attempt(self.request(stage), code, reason)
+
+    def fail_attempt(self, asked: TaskRequested, code: str, reason: str) -> World:
         self.hear(
             TaskFailed(
                 workspace_id=WORKSPACE,
                 run_id=asked.work.run_id,
-                stage=stage,
+                stage=asked.work.stage,
                 task_id=asked.task_id,
                 attempt_id=asked.attempt_id,
                 instance_id="i",
@@ -178,7 +197,8 @@ class World:
         for fact in self.facts:
             if isinstance(fact, StageCompleted | StageEnded) and fact.run_id == self.run_id:
                 status = fact.status if isinstance(fact, StageEnded) else "completed"
-                found.append(f"{fact.stage}{fact.execution} {status}")
+                item = f"[{fact.item}]" if fact.item >= 0 else ""
+                found.append(f"{fact.stage}{fact.execution}{item} {status}")
         return found
 
     def types(self) -> list[str]:
@@ -196,6 +216,7 @@ class World:
             folded = evolve(folded, type(fact).model_validate_json(fact.model_dump_json()), self.now_ms)
         assert folded == draft.state
         self.state, self.last = draft.state, draft.facts
+        self.blobs.update(draft.kept)
         self.facts += draft.facts
         if self._checked:
             self._check()
@@ -204,30 +225,52 @@ class World:
     def _check(self) -> None:
         """Each execution ends at most once, and only what was said to begin, or never began, ends."""
         ends = Counter(
-            (f.run_id, f.stage, f.execution) for f in self.facts if isinstance(f, StageCompleted | StageEnded)
+            (f.run_id, f.stage, f.execution, f.item) for f in self.facts if isinstance(f, StageCompleted | StageEnded)
         )
         assert all(count == 1 for count in ends.values()), [key for key, count in ends.items() if count > 1]
         for run in self.state.live.values():
-            assert not any((run.run_id, e.stage, e.number) in ends for e in run.open.values())
+            assert not any((run.run_id, e.stage, e.number, e.item) in ends for e in run.open.values())
             assert run.open or run.due or run.ending, f"nothing goes on in {run.run_id} and it has not ended"
             if not run.ending and run.definition in self.blobs:
-                check_game(run, read_definition(self.blobs[run.definition]))
+                check_game(run, definition_of(run.definition, self.blobs[run.definition]))
 
 
 def check_game(run: Run, definition: Definition) -> None:
-    """What the token game counts is what is under way, and each entry of what is due is counted once."""
-    graph, tasks = definition.graph, list(run.open.values())
+    """What the token games count is what is under way, and each entry of what is due is counted once."""
+    tasks = list(run.open.values())
+    _check_level(run, definition.root, run.game, [e for e in tasks if "/" not in e.stage and e.item < 0])
+    for key, flow in run.inner.flows.items():
+        within = [e for e in tasks if "/" in e.stage and run.flow_key(e.stage, e.item) == key and e.item == flow.item]
+        assert flow.open == len(within), (key, flow.open, within)
+        owner = run.open[flow.owner]
+        assert owner.status in (SPLIT, CANCELLED)
+        if not run.is_stopping(owner) and owner.parts is not None and owner.parts.stop is None:
+            _check_level(run, definition.levels[flow.path], flow.game, within)
+    for execution in tasks:
+        named = (execution.stage, execution.number, execution.item)
+        due = [each for each in run.due[run.said :] if (each.stage, each.execution, each.item) == named]
+        assert execution.due == len(due), (execution, due)
+        _check_parts(run, execution)
+    assert {task for queue in run.inner.mutexes.values() for task in queue} <= set(run.open)
+    assert all(run.open[task].parts is not None for task in run.inner.ready)
+
+
+def _check_level(run: Run, level: Level, game: Game, tasks: list[Execution]) -> None:
+    graph = level.graph
     for stage in graph.stages:
-        state = run.game.stages.get(stage.id, StageState())
+        state = game.stages.get(stage.id, StageState())
         under_way = sorted(e.number for e in tasks if e.stage == stage.id and e.status != CANCELLED)
         assert sorted(state.open) == under_way, (stage.id, state, under_way)
     for index, loop in enumerate(graph.loops):
-        if index in run.game.loops:
+        if index in game.loops:
             inside = {graph.stages[n].id for n in loop.stages}
             count = sum(e.stage in inside and e.status != CANCELLED for e in tasks)
-            assert run.game.loops[index].open == count
-    for execution in tasks:
-        due = [
-            each for each in run.due[run.said :] if (each.stage, each.execution) == (execution.stage, execution.number)
-        ]
-        assert execution.due == len(due), (execution, due)
+            assert game.loops[index].open == count
+
+
+def _check_parts(run: Run, execution: Execution) -> None:
+    if execution.parts is None or execution.parts.items is None:
+        return
+    items = [e for e in run.open.values() if (e.stage, e.number) == (execution.stage, execution.number) and e.item >= 0]
+    assert execution.parts.open == len(items)
+    assert len(items) <= execution.parts.items.parallel_max

@@ -24,13 +24,17 @@ from services.records.task import (
 )
 from tests.services.orchestrator.run_world import WORKSPACE, World
 
-STEPS_MAX = 2_000
+STEPS_MAX = 6_000
+KINDS = ["task", "wait", "review", "human", "end", "map", "subflow", "mapped"]
 
 
-def draw_stage(dice: random.Random, number: int, count: int) -> str:
-    """One stage with options as they come, most often a plain task; some of the workflows are refused for it."""
+def draw_stage(dice: random.Random, number: int, count: int, inner: int = -1) -> str:
+    """One stage with options as they come, most often a plain task; some of the workflows are refused for it.
+
+    `inner` is the subflow that it may run, if there is one.
+    """
     parts = [f"id: s{number}"]
-    kind = dice.choices(["task", "wait", "review", "human", "end"], [20, 3, 2, 2, 1])[0]
+    kind = dice.choices(KINDS, [20, 3, 2, 2, 1, 4, 3 * (inner >= 0), 2 * (inner >= 0)])[0]
     edges = _draw_edges(dice, number, count)
     if kind == "task":
         parts.append("profession: p")
@@ -42,13 +46,21 @@ def draw_stage(dice: random.Random, number: int, count: int) -> str:
         parts.append('kind: review, review: {by: ["role:r"]}')
     elif kind == "human":
         parts.append("agent: human, timeout: 1m")
+    elif kind == "map":
+        parts.append(f"profession: p, map: {{over: list, max_parallel: {dice.randint(1, 3)}, collect: all{number}}}")
+        parts += dice.choices(["output: [r]", "retry: {on: [error], backoff: 10ms}", "agent: human"], k=1)
+    elif kind in ("subflow", "mapped"):
+        parts.append(f"kind: subflow, subflow: {{id: f{inner}, inputs: {{list: list}}}}")
+        parts += dice.choices(["mutex: m", "timeout: 30s", "output: [r]"], k=1)
+        parts += [f"map: {{over: list, max_parallel: {dice.randint(1, 3)}, collect: all{number}}}"] * (kind == "mapped")
     else:
         return f"{parts[0]}, kind: end"
     if dice.random() < 0.2:
         parts.append(f"on_error: {dice.choice(['skip', f'{{to: s{dice.randrange(count)}}}'])}")
     if dice.random() < 0.1:
         parts.append(f"cancel: [s{(number + 1) % count}]")
-    parts.append(f"join: {dice.choice(['active', 'active', 'any', 'each', 'all', '{at_least: 1, rest: cancel}'])}")
+    joins = ["active", "active", "any", "each", "all", "{at_least: 1, rest: cancel}"]
+    parts.append(f"join: {dice.choice(joins if number else joins[:2])}")
     parts.append(f"next: [{', '.join(edges)}]")
     return ", ".join(parts)
 
@@ -63,9 +75,21 @@ def _draw_edges(dice: random.Random, number: int, count: int) -> list[str]:
 
 
 def draw_workflow(dice: random.Random) -> str:
-    count = dice.randint(1, 8)
-    stages = "".join(f"  - {{{draw_stage(dice, number, count)}}}\n" for number in range(count))
-    return f"id: x\non_conflict: keep_both\nstages:\n{stages}"
+    """A workflow, and below it up to two that run inside each other; the innermost has no inner one."""
+    depth = dice.choice([0, 0, 1, 1, 2])
+    levels = [_draw_level(dice, level if level < depth else -1) for level in range(depth + 1)]
+    head = "inputs: {list: json}\non_conflict: keep_both\n"
+    inner = "".join(f"  f{level}:\n{_indented(head + levels[level + 1])}" for level in range(depth))
+    return f"id: x\n{head}{levels[0]}" + (f"subflows:\n{inner}" if inner else "")
+
+
+def _draw_level(dice: random.Random, inner: int) -> str:
+    count = dice.randint(1, 8 if inner < 0 else 5)
+    return "stages:\n" + "".join(f"  - {{{draw_stage(dice, number, count, inner)}}}\n" for number in range(count))
+
+
+def _indented(text: str) -> str:
+    return "".join(f"    {line}\n" for line in text.splitlines())
 
 
 class Fate:
@@ -73,7 +97,7 @@ class Fate:
 
     def __init__(self, dice: random.Random) -> None:
         self.world, self.dice = World(), dice
-        self.asked = self.world.asking(draw_workflow(dice), key="key")
+        self.asked = self.world.asking(draw_workflow(dice), key="key", list=["a", 2, {"c": 3}][: dice.randrange(4)])
         self.world.run_id = run_id_of(self.world.ask(self.asked))
         self.is_refused = isinstance(self.world.last[0], RunRefused)
 
@@ -96,7 +120,7 @@ class Fate:
         fate = self.dice.random()
         if fate < 0.15:
             code = self.dice.choice(["error", "timeout", "worker_lost"])
-            self.world.fail(asked.work.stage, code)
+            self.world.fail_attempt(asked, code, "it broke")
         else:
             outputs = {name: f"{self.dice.random()}" for name in asked.work.outputs}
             self.world.report(asked, {"n": self.dice.randrange(10)}, outputs)
@@ -164,14 +188,20 @@ def check_quiet(world: World) -> None:
     assert len(RUNS.deadlines(world.state)) == 0
     ends = [fact for fact in world.facts if isinstance(fact, StageCompleted | StageEnded)]
     began = {
-        (fact.work.stage, fact.work.execution) if isinstance(fact, TaskRequested) else (fact.stage, fact.execution)
+        (fact.work.stage, fact.work.execution, fact.work.item)
+        if isinstance(fact, TaskRequested)
+        else (fact.stage, fact.execution, fact.item)
         for fact in world.facts
         if isinstance(fact, TaskRequested | StageStarted)
     }
-    assert began <= {(fact.stage, fact.execution) for fact in ends}
+    assert began <= {(fact.stage, fact.execution, fact.item) for fact in ends}
     requested = [fact for fact in world.facts if isinstance(fact, TaskRequested)]
     assert len({fact.attempt_id for fact in requested}) == len(requested)
     assert all(fact.attempt_id for fact in world.facts if isinstance(fact, CancelRequested))
+    written = [(each.name, each.version) for fact in ends for each in fact.outputs]
+    for name in {name for name, _ in written}:
+        versions = [version for other, version in written if other == name]
+        assert versions == list(range(1, len(versions) + 1)), (name, versions)
     for stage in {fact.work.stage for fact in requested}:
         ordinals = [fact.work.ordinal for fact in requested if fact.work.stage == stage]
         assert ordinals == list(range(1, len(ordinals) + 1))
