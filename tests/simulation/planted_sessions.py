@@ -144,7 +144,7 @@ BUGS: dict[str, tuple[str, str, Any]] = {
     ),
     "deaf_owner": (
         "an owner does not mind that its claim is over",
-        "I1 I10 I15",
+        "I1 I6 I10 I15",
         lambda: ((Session, "read_back", _hear_no_claims),),
     ),
     "straddle": (
