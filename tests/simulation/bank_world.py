@@ -90,7 +90,7 @@ class BankWorld:
     def _deposit(self, ask_id: str) -> DepositRequested:
         rng = self.rng
         digest = f"blob-{ask_id}" if rng.random() < 0.1 else ""
-        if digest and rng.random() < 0.2:
+        if digest and rng.random() < 0.35:
             self.asked.missing.add(ask_id)
         elif digest:
             self.blobs.expect(digest, rng.uniform(0, 3))

@@ -14,7 +14,7 @@ from unittest.mock import patch
 
 from tests.simulation import planted_posts, planted_recovery, planted_sessions
 from tests.simulation.bank import run_world
-from tests.simulation.weather import LATE, STORMS
+from tests.simulation.weather import LATE, SLOW, STORMS
 
 Seam = tuple[Any, str, Any]
 """Whose attribute is replaced, its name, and by what."""
@@ -39,8 +39,8 @@ BUGS: dict[str, Bug] = dict(
 )
 
 
-NEEDS_LATE = {"session_goes_on"}
-"""What goes wrong only when batches land long after they were given up."""
+WEATHERS = {"session_goes_on": LATE, "joined_late": SLOW}
+"""Of those that seldom go wrong in the usual storms."""
 
 
 @contextmanager
@@ -54,7 +54,7 @@ def planted(name: str) -> Iterator[None]:
 
 def caught(name: str, seeds: int) -> tuple[int, list[str]]:
     """The first seed in which anything is wrong, and what; -1 if nothing is."""
-    storms = LATE if name in NEEDS_LATE else STORMS
+    storms = WEATHERS.get(name, STORMS)
     with planted(name):
         for seed in range(seeds):
             if wrong := run_world(seed, storms).wrong:

@@ -28,5 +28,8 @@ STORMS = (
 LATE = (Weather(late=0.3, slow=0.1, small=0.9),)
 """Whatever was given up still comes."""
 
+SLOW = (Weather(unheard=0.08, slow=0.5, small=0.3),)
+"""Sessions are lost often, and every call takes its time."""
+
 CLIENTS = Weather(lost=0.02, late=0.02, unheard=0.04, twice=0.05, slow=0.05, unavailable=0.01)
 """Outside the system: whoever publishes, with whatever client."""

@@ -82,8 +82,11 @@ class Load:
         assert {run_id: ends.get(run_id) for run_id in mine} == dict.fromkeys(mine, "completed")
         done = [(line["run_id"], line["stage"]) for line in self.raw.of("StageCompleted") if line["run_id"] in mine]
         assert sorted(done) == sorted((run_id, stage) for run_id in mine for stage in STAGES)
-        asked = {line.id for line in self.raw.of("RunRequested")}
-        assert len(asked) <= len(mine) + self.unknown
+
+
+def ids_of_asks(raw: RawLog) -> frozenset[str]:
+    """Of all runs that anybody asked for."""
+    return frozenset(line.id for line in raw.of("RunRequested"))
 
 
 @asynccontextmanager
@@ -91,7 +94,7 @@ async def loaded(system: Fleet, raw: RawLog, least: int) -> AsyncIterator[Load]:
     """A load under way; leaving the block waits until all of it has ended, and checks it."""
     async with connect(system.door, settings=system.settings) as bus:
         await _make_instances(bus, raw)
-        load = Load(bus, raw, least)
+        load, before = Load(bus, raw, least), ids_of_asks(raw)
         asking = asyncio.create_task(load.ask())
         try:
             yield load
@@ -102,6 +105,7 @@ async def loaded(system: Fleet, raw: RawLog, least: int) -> AsyncIterator[Load]:
             asking.cancel()
             await asyncio.gather(asking, return_exceptions=True)
         load.check()
+        assert len(ids_of_asks(raw) - before) <= len(load.asked) + load.unknown
 
 
 async def _make_instances(bus: Bus, raw: RawLog) -> None:
