@@ -35,11 +35,21 @@ class Record(Value):
 
 
 class Ask(Record):
-    """Somebody wants something."""
+    """Somebody wants something. `class RunRequested(Ask, channel="task", role="operator", scope="runs:write")` says
+    what an actor needs to ask it; the owner of the answer checks it again.
+    """
+
+    needs_role: ClassVar[str] = ""
+    needs_scope: ClassVar[str] = ""
 
     actor: str = ""
     actor_roles: tuple[str, ...] = ()  # as the door decided; none where the ask came through no door
+    actor_scopes: tuple[str, ...] = ()  # what the key of the actor is narrowed to; none: all that the roles allow
     idempotency_key: str = ""
+
+    def __init_subclass__(cls, *, role: str = "operator", scope: str = "", **config: Any) -> None:
+        super().__init_subclass__(**config)
+        cls.needs_role, cls.needs_scope = role, scope
 
 
 class Report(Record):

@@ -13,13 +13,10 @@ from bus.errors import UnknownRecordType
 from bus.record import Envelope, Fact
 from bus.seen import Seen
 from services.records.access import KeyIssued, KeyRefused, KeyRequested, KeyRevoked, KeyRevokeRequested
+from services.records.permission import ROLES, find_lack
 
 KEYS_MAX = 10_000
 """Most keys that are issued and not revoked."""
-
-ROLES = ("viewer", "operator", "approver", "admin")
-"""What somebody may be in a workspace. Everybody sees; operators start and end; approvers vote and answer; admins do
-everything."""
 
 SECRET_DIGEST_BYTES = 32
 SALT_BYTES_MIN = 16
@@ -66,8 +63,8 @@ def _issued(ask: KeyRequested, ask_id: str) -> KeyIssued:
 
 
 def _find_fault(state: Keys, ask: KeyRequested | KeyRevokeRequested) -> str:
-    if ask.actor_roles and "admin" not in ask.actor_roles:
-        return "only an admin may issue and revoke keys"
+    if lack := find_lack(ask):
+        return lack
     if isinstance(ask, KeyRevokeRequested):
         return "" if ask.key_id in state.holders else f"there is no key {ask.key_id[:NAME_LENGTH_MAX]} to revoke"
     if ask.key_id in state.holders:

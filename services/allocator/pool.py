@@ -29,6 +29,7 @@ from services.records.event import (
     SubjectLost,
     pool_key,
 )
+from services.records.permission import find_lack
 
 NODE_WAIT_MS = 30_000
 """How long a request waits while its pool has no node."""
@@ -139,8 +140,9 @@ def _cordon(draft: Draft[Pools], heard: Envelope) -> None:
     if heard.id in draft.state.seen:
         return
     pool = draft.state.pool(ask.pool)
-    if ask.node_id not in pool.nodes and ask.node_id not in pool.cordoned:
-        reason = f"pool `{ask.pool}` has no node `{ask.node_id}`"
+    lack = find_lack(ask)
+    if lack or (ask.node_id not in pool.nodes and ask.node_id not in pool.cordoned):
+        reason = lack or f"pool `{ask.pool}` has no node `{ask.node_id}`"
         draft.add(NodeRefused(pool=ask.pool, node_id=ask.node_id, reason=reason, ask_id=heard.id))
         return
     draft.add(

@@ -17,6 +17,7 @@ from services.records.event import (
     WorkerGone,
     WorkerStarted,
 )
+from services.records.permission import find_lack
 from services.records.task import InstanceNeeded
 
 INSTANCES_MAX = 200
@@ -47,7 +48,7 @@ def request(draft: Draft[Instances], heard: Envelope) -> None:
         model=ask.model,
         profession_digest=ask.profession_digest,
     )
-    _open(draft, order)
+    _open(draft, order, find_lack(ask))
 
 
 def need(draft: Draft[Instances], heard: Envelope) -> None:
@@ -73,10 +74,10 @@ def _name(profession: str, instance_id: str) -> str:
     return f"{profession}-{instance_id[:6]}"
 
 
-def _open(draft: Draft[Instances], order: InstanceAccepted) -> None:
+def _open(draft: Draft[Instances], order: InstanceAccepted, lack: str = "") -> None:
     if order.ask_id in draft.state.seen or order.instance_id in draft.state.live:
         return
-    if reason := _find_fault(draft.state, order):
+    if reason := lack or _find_fault(draft.state, order):
         refuse(draft, order.workspace_id, order.instance_id, order.ask_id, reason)
         return
     draft.add(order)

@@ -15,6 +15,7 @@ from services.records.event import (
     SubjectLost,
     WorkerGone,
 )
+from services.records.permission import find_lack
 from services.records.task import InstanceIdle, InstanceVacated
 
 REASON_LENGTH_MAX = 1_000
@@ -36,9 +37,9 @@ def destroy(draft: Draft[Instances], heard: Envelope) -> None:
     ask: InstanceDestroyRequested = heard.record
     if heard.id in draft.state.seen:
         return
-    instance = draft.state.find(ask.workspace_id, ask.instance_id)
-    if instance is None:
-        reason = f"workspace `{ask.workspace_id}` has no living instance {ask.instance_id}"
+    instance, lack = draft.state.find(ask.workspace_id, ask.instance_id), find_lack(ask)
+    if instance is None or lack:
+        reason = lack or f"workspace `{ask.workspace_id}` has no living instance {ask.instance_id}"
         refuse(draft, ask.workspace_id, ask.instance_id, heard.id, reason)
         return
     reason = ask.reason[:REASON_LENGTH_MAX] or "somebody asked for its end"

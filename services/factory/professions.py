@@ -13,6 +13,7 @@ from bus.seen import Seen
 from services.definitions.problem import DefinitionInvalid
 from services.definitions.profession import Profession
 from services.records.event import ProfessionAdded, ProfessionAddRequested, ProfessionRefused
+from services.records.permission import find_lack
 
 PROFESSIONS_MAX = 1_000
 """Most professions, however many versions each has."""
@@ -48,7 +49,7 @@ def decide(draft: Draft[Professions], heard: Envelope) -> None:
     ask = heard.record
     if not isinstance(ask, ProfessionAddRequested) or heard.id in draft.state.seen:
         return
-    if reason := _find_fault(draft, ask):
+    if reason := find_lack(ask) or _find_fault(draft, ask):
         draft.add(
             ProfessionRefused(
                 profession=ask.profession, digest=ask.digest, ask_id=heard.id, reason=reason[:REASON_LENGTH_MAX]

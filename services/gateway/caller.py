@@ -9,8 +9,8 @@ from typing import Annotated, Any
 from fastapi import Depends
 from starlette.requests import HTTPConnection
 
-from services.access.keys import ROLES
 from services.gateway.rejection import Rejected
+from services.records.permission import ROLES
 
 EVERYWHERE = "*"
 """In place of a workspace: all of them, and what belongs to none."""

@@ -6,7 +6,7 @@ import hashlib
 import re
 import uuid
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from fastapi import Depends, Header, Request
 
@@ -23,6 +23,8 @@ ANSWER_S_MAX = 10.0
 
 WAIT_S_MAX = 60.0
 """Longest `Prefer: wait`."""
+
+AnyAsk = TypeVar("AnyAsk", bound=Ask)
 
 _WAIT = re.compile(r"(?:^|[,;])\s*wait\s*=\s*\"?(\d{1,9})\"?\s*(?:$|[,;])", re.IGNORECASE)
 
@@ -78,6 +80,13 @@ class Answered:
         return self.kept.answer_at or self.position
 
 
+def sign(ask: AnyAsk, caller: Caller, workspace: str) -> AnyAsk:
+    """The ask with who asks it, and with what that person or program may do there."""
+    scopes = tuple(sorted(caller.scopes))
+    said = {"actor": caller.name, "actor_roles": caller.roles_in(workspace), "actor_scopes": scopes}
+    return ask.model_copy(update=said)
+
+
 class Desk:
     """Publishes asks for callers."""
 
@@ -103,9 +112,7 @@ class Desk:
         """Publish, unless the same call was published before, and wait until the views show it."""
         asks = self._reading.answers.asks
         if writing.record_id not in asks:
-            caller = writing.caller
-            said = {"actor": caller.name, "actor_roles": caller.roles_in(workspace), "idempotency_key": writing.mark}
-            signed = ask.model_copy(update=said)
+            signed = sign(ask, writing.caller, workspace).model_copy(update={"idempotency_key": writing.mark})
             at = await self._bus.publish(signed, record_id=writing.record_id)
             await self._reading.passed([at])
         kept = asks[writing.record_id]

@@ -15,6 +15,7 @@ from services.definitions.field import ARTIFACT_PATTERN
 from services.definitions.versions import Conflict, find_fault, write_version
 from services.records.content import Content
 from services.records.data import ArtifactConflicted, ArtifactRecorded, ArtifactRefused, ArtifactWriteRequested
+from services.records.permission import find_lack
 
 NAMES_MAX = 10_000
 """Most artifacts of a workspace, however many versions each has."""
@@ -46,7 +47,7 @@ def decide(draft: Draft[Shelves], heard: Envelope) -> None:
         return
     content = ask.content.model_copy(update={"name": ask.content.name.removeprefix(PREFIX)})
     shelf = draft.state.shelf(ask.workspace_id)
-    if reason := _find_fault(content, shelf):
+    if reason := find_lack(ask) or _find_fault(content, shelf):
         draft.add(
             ArtifactRefused(
                 workspace_id=ask.workspace_id,

@@ -74,7 +74,7 @@ class Keys(NamedTuple):
 
 def body_of(asked: RunRequested) -> str:
     """The digest of what an ask for a run asks for, whoever asks and under whichever key."""
-    value = asked.model_dump(mode="json", exclude={"actor", "actor_roles", "idempotency_key"})
+    value = asked.model_dump(mode="json", exclude={"actor", "actor_roles", "actor_scopes", "idempotency_key"})
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
 

@@ -11,6 +11,7 @@ from bus.decider import Draft, Role
 from bus.record import DeadlineReached, Envelope, Record
 from services.orchestrator.ballot import find_entitlement, find_unseen, reviewer_name
 from services.orchestrator.reviews_state import FOLDS, Review, Reviews, evolve
+from services.records.permission import find_lack
 from services.records.review import (
     ReviewClosed,
     ReviewEscalated,
@@ -86,7 +87,9 @@ def _vote(draft: Draft[Reviews], heard: Envelope) -> None:
     if heard.id in draft.state.seen:
         return
     review = draft.state.open.get(ask.review_id)
-    if review is None or review.opened.workspace_id != ask.workspace_id:
+    if lack := find_lack(ask):
+        _refuse(draft, ask, heard.id, lack)
+    elif review is None or review.opened.workspace_id != ask.workspace_id:
         _refuse(draft, ask, heard.id, f"workspace `{ask.workspace_id}` has no open review {ask.review_id}")
     elif reason := _find_fault(review, ask):
         _refuse(draft, ask, heard.id, reason)

@@ -36,6 +36,7 @@ from services.orchestrator.run_deadlines import GO_ON, RETRY, RUN, WAIT, parts_o
 from services.orchestrator.run_facts import SAYS, evolve
 from services.orchestrator.starting import start
 from services.orchestrator.turn import Entry, Turn
+from services.records.permission import find_lack
 from services.records.review import ReviewClosed
 from services.records.task import (
     AskRefused,
@@ -210,9 +211,10 @@ def _asked_run(draft: Draft[Runs], heard: Envelope, workspace_id: str, run_id: s
     if heard.id in draft.state.seen:
         return None
     run = draft.state.live.get(run_id)
-    if run is not None and run.workspace_id == workspace_id:
+    lack = find_lack(heard.record)
+    if run is not None and run.workspace_id == workspace_id and not lack:
         return run
-    _refuse(draft, heard, workspace_id, run_id, f"workspace `{workspace_id}` has no run {run_id} under way")
+    _refuse(draft, heard, workspace_id, run_id, lack or f"workspace `{workspace_id}` has no run {run_id} under way")
     return None
 
 

@@ -15,6 +15,7 @@ from services.orchestrator.run import Runs
 from services.orchestrator.tokens import Play
 from services.orchestrator.turn import Turn
 from services.records.content import Artifact
+from services.records.permission import find_lack
 from services.records.task import RunFound, RunRefused, RunRequested, RunStarted, run_id_of
 
 RUNS_MAX = 20_000
@@ -31,6 +32,7 @@ def start(draft: Draft[Runs], heard: Envelope) -> None:
         return
     body = body_of(asked) if asked.idempotency_key else ""
     try:
+        _check_permission(asked)
         if _answer_again(draft, asked, heard.id, body):
             return
         _check_room(draft.state)
@@ -44,6 +46,11 @@ def start(draft: Draft[Runs], heard: Envelope) -> None:
         _refuse(draft, asked, heard.id, str(refusal), key=asked.idempotency_key, body=body)
         return
     _start(draft, asked, heard.id, definition, inputs, body)
+
+
+def _check_permission(asked: RunRequested) -> None:
+    if lack := find_lack(asked):
+        raise Refusal(lack)
 
 
 def _answer_again(draft: Draft[Runs], asked: RunRequested, ask_id: str, body: str) -> bool:

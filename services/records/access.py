@@ -11,7 +11,7 @@ class Membership(Value):
     roles: tuple[str, ...]  # viewer, operator, approver, admin
 
 
-class KeyRequested(Ask, channel="event"):
+class KeyRequested(Ask, channel="event", role="admin", scope="keys:write"):
     """Let whoever knows a secret in. The secret itself is on no log, only its digest with a salt."""
 
     key_id: str
@@ -27,7 +27,7 @@ class KeyRequested(Ask, channel="event"):
         return SYSTEM_KEY
 
 
-class KeyRevokeRequested(Ask, channel="event"):
+class KeyRevokeRequested(Ask, channel="event", role="admin", scope="keys:write"):
     """Let nobody in with this key any more."""
 
     key_id: str

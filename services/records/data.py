@@ -4,7 +4,7 @@ from bus.record import Ask, Fact, Record
 from services.records.content import Artifact, Content
 
 
-class ArtifactWriteRequested(Ask, channel="data"):
+class ArtifactWriteRequested(Ask, channel="data", scope="artifacts:write"):
     """Write a new version of a workspace artifact, from the base version that the writer saw
     (`content.base_version`)."""
 

@@ -9,7 +9,7 @@ from services.records.node import pool_key
 SYSTEM_KEY = "_system"
 
 
-class InstanceRequested(Ask, channel="event"):
+class InstanceRequested(Ask, channel="event", scope="instances:write"):
     """Make an instance with a profession."""
 
     workspace_id: str
@@ -25,7 +25,7 @@ class InstanceRequested(Ask, channel="event"):
     team_id: str = ""  # whom it works with
 
 
-class InstanceDestroyRequested(Ask, channel="event"):
+class InstanceDestroyRequested(Ask, channel="event", scope="instances:write"):
     """End an instance: after its tasks, or at once when forced."""
 
     workspace_id: str
@@ -34,7 +34,7 @@ class InstanceDestroyRequested(Ask, channel="event"):
     reason: str = ""
 
 
-class ProfessionAddRequested(Ask, channel="event"):
+class ProfessionAddRequested(Ask, channel="event", role="admin", scope="professions:write"):
     """Add a profession, or a new version of one; its canonical JSON is in the blob store."""
 
     profession: str

@@ -18,7 +18,7 @@ class PoolRecord(Value):
         return pool_key(self.pool)
 
 
-class NodeCordonRequested(PoolRecord, Ask, channel="event"):
+class NodeCordonRequested(PoolRecord, Ask, channel="event", role="admin", scope="nodes:write"):
     """Give no new grants on a node, or give them again (cordoned false)."""
 
     node_id: str

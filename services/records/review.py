@@ -4,7 +4,7 @@ from bus.record import Ask, Fact, Record, Value
 from services.records.content import Read
 
 
-class ReviewVoteRequested(Ask, channel="review"):
+class ReviewVoteRequested(Ask, channel="review", role="approver", scope="reviews:write"):
     """A reviewer's answer, bound to the digests of what was seen."""
 
     workspace_id: str

@@ -12,7 +12,7 @@ def run_id_of(ask_id: str) -> str:
     return f"run-{derive_id('run', ask_id)[:16]}"
 
 
-class RunRequested(Ask, channel="task"):
+class RunRequested(Ask, channel="task", scope="runs:write"):
     """Start a run of a workflow. The definition is canonical JSON in the blob store."""
 
     workspace_id: str
@@ -23,7 +23,7 @@ class RunRequested(Ask, channel="task"):
     tags: Mapping[str, str] = {}
 
 
-class RunCancelRequested(Ask, channel="task"):
+class RunCancelRequested(Ask, channel="task", scope="runs:write"):
     """End a run now; its unfinished stages are cancelled."""
 
     workspace_id: str
@@ -31,7 +31,7 @@ class RunCancelRequested(Ask, channel="task"):
     reason: str = ""
 
 
-class SignalRequested(Ask, channel="task"):
+class SignalRequested(Ask, channel="task", scope="runs:write"):
     """Trigger the stages of a run that wait for this signal."""
 
     workspace_id: str
@@ -40,7 +40,7 @@ class SignalRequested(Ask, channel="task"):
     payload: str = "{}"  # JSON
 
 
-class TaskAnswerRequested(Ask, channel="task"):
+class TaskAnswerRequested(Ask, channel="task", role="approver", scope="tasks:write"):
     """A person's answer to a task of a `human` stage."""
 
     workspace_id: str

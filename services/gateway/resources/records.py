@@ -11,10 +11,11 @@ from fastapi.responses import StreamingResponse
 
 from bus.channel import CHANNELS
 from bus.errors import RecordTooLarge, Refused
-from bus.record import Envelope, Record
+from bus.record import Ask, Envelope, Record
 from services.audit.trace import TRACED, build_trace, to_json
 from services.gateway.answer import Fresh, written
 from services.gateway.caller import EVERYWHERE, Caller, Calling, needs
+from services.gateway.desk import sign
 from services.gateway.gateway import PREFIX, Behind, Gateway
 from services.gateway.rejection import Rejected
 from services.gateway.resources.artifacts import body_of
@@ -56,9 +57,11 @@ async def publish_record(
     caller: Calling,
     id_: Annotated[str, Query(alias="id", max_length=200, description="Makes a repeat harmless.")] = "",
 ) -> Response:
-    """Publish an ask or a report as it is."""
+    """Publish a report as it is, or an ask as the caller's."""
     caller.require("admin", EVERYWHERE)
     record = read_record(record_type(name, gateway.types), await body_of(request, LINE_BYTES_MAX, RecordTooLarge))
+    if isinstance(record, Ask):
+        record = sign(record, caller, EVERYWHERE)
     record_id = id_ or uuid.uuid4().hex
     at = await gateway.bus.publish(record, record_id=record_id)
     return written(RecordPublished(id=record_id, position=str(at)), 201)

@@ -14,6 +14,7 @@ from services.gateway.server import open_gateway
 from services.http_bus import HttpBus
 from services.records import language_codec
 from services.records.content import Content
+from services.records.permission import ROLES
 from services.records.task import RunCancelRequested, RunEnded, RunRequested, SignalRequested
 from services.settings import Settings
 from tests.services.gateway.conftest import Door
@@ -23,6 +24,7 @@ ASK = RunRequested(
     workspace_id="w",
     workflow_id="flow",
     definition="sha256:" + "0" * 64,
+    actor="somebody else",
     inputs=(Content(name="all", digest=f"sha256:{hashlib.sha256(BYTES).hexdigest()}", size=256, inline=BYTES),),
 )
 
@@ -46,7 +48,8 @@ async def test_health_needs_no_key(door: Door) -> None:
 async def test_what_is_published_in_front_is_read_behind_to_the_byte(door: Door) -> None:
     at = await door.front.publish(ASK, record_id="ask-1")
     found = [e async for e in door.behind.subscribe("task", [RunRequested], live=False)]
-    assert [(e.record, e.id, e.at, e.key) for e in found] == [(ASK, "ask-1", at, "w")]
+    signed = ASK.model_copy(update={"actor": "root", "actor_roles": ROLES})
+    assert [(e.record, e.id, e.at, e.key) for e in found] == [(signed, "ask-1", at, "w")]
 
 
 async def test_what_is_read_in_front_is_what_is_read_behind(door: Door) -> None:
