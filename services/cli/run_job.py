@@ -18,7 +18,7 @@ from services.cli.run_input import Given, read_inputs
 from services.cli.run_request import Wish, ask_for_run
 from services.cli.terminal import print_json, print_line, tell
 from services.cli.watch import watch_run
-from services.cli.workflow_source import prepare, read_source, stage_names
+from services.cli.workflow_source import prepare_file, read_source, stage_names
 from services.client import connect
 from services.definitions.catalogue import Catalogue
 from services.definitions.validation import require_valid
@@ -47,14 +47,14 @@ class RunJob:
             async with connect(server_of(self.settings) or self.settings.bus_url, settings=self.settings) as bus:
                 return await self._follow(bus, await read_catalogue(bus))
         catalogue = await find_catalogue(self.settings)
-        prepare(self.source, catalogue)
+        prepare_file(self.source, catalogue)
         from services.cli.hosting import hosting
 
         async with hosting(self.settings) as (system, failed):
             return await self._follow(system.bus, catalogue, failed)
 
     async def _follow(self, bus: Bus, catalogue: Catalogue, failed: Failing | None = None) -> int:
-        prepared = prepare(self.source, catalogue)
+        prepared = prepare_file(self.source, catalogue)
         for warning in prepared.warnings:
             tell(f"warning: {warning}")
         asked = await ask_for_run(bus, prepared, self.inputs, self.wish)

@@ -12,7 +12,7 @@ from services.cli.answer import ask
 from services.cli.contents import keep_content
 from services.cli.failure import Wrong
 from services.cli.run_input import Given
-from services.cli.workflow_source import Prepared
+from services.definitions.resolution import Prepared
 from services.records.task import RunFound, RunRefused, RunRequested, RunStarted, run_id_of
 
 
@@ -50,7 +50,7 @@ async def ask_for_run(bus: Bus, prepared: Prepared, inputs: Mapping[str, Given],
         workflow_id=prepared.workflow.id,
         definition=prepared.workflow.digest(),
         inputs=tuple(contents),
-        professions=prepared.professions,
+        professions=dict(prepared.professions),
         tags=wish.tags,
         idempotency_key=wish.key,
     )

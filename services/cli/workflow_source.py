@@ -1,33 +1,17 @@
-"""A workflow file made ready to run: read, validated, its professions, programs and inner workflows found."""
+"""A workflow file made ready to run, with the programs and inner workflows that stand beside it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 from services.cli.failure import Wrong
 from services.definitions.catalogue import Catalogue
-from services.definitions.nesting import seal
 from services.definitions.problem import DefinitionInvalid, Problem
-from services.definitions.resolution import professions_of, resolve
+from services.definitions.resolution import Prepared, prepare
 from services.definitions.stage import Stage
-from services.definitions.validation import require_valid
 from services.definitions.workflow import Workflow, WorkflowFile, read_workflow
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Prepared:
-    """A workflow as a run keeps it, and all that it names by digest."""
-
-    source: WorkflowFile
-    warnings: list[Problem]
-    professions: dict[str, str] = field(default_factory=dict)  # digests by id
-    blobs: dict[str, bytes] = field(default_factory=dict)  # by digest
-
-    @property
-    def workflow(self) -> Workflow:
-        return self.source.workflow
 
 
 def read_source(path: Path) -> WorkflowFile:
@@ -38,22 +22,18 @@ def read_source(path: Path) -> WorkflowFile:
         raise Wrong(f"{path} cannot be read: {error.strerror}") from error
 
 
-def prepare(source: WorkflowFile, catalogue: Catalogue, *, outer: tuple[Path, ...] = ()) -> Prepared:
-    """Validate and resolve; raises DefinitionInvalid. `outer` are the files that this one is an inner workflow of."""
+def gather(source: WorkflowFile, catalogue: Catalogue, *, outer: tuple[Path, ...] = ()) -> WorkflowFile:
+    """Bring in what the file names beside itself: programs, and inner workflows in files of their own.
+
+    `outer` are the files that this one is an inner workflow of. Raises DefinitionInvalid.
+    """
     path = Path(source.file).absolute()
-    whole = replace(source, workflow=_Gathering(source, catalogue, (*outer, path)).gather())
-    warnings = list(require_valid(whole, catalogue.levels()))
-    workflow = seal(whole.workflow)
-    professions = {each.id: each for each in professions_of(workflow, catalogue)}
-    return Prepared(
-        source=replace(source, workflow=workflow),
-        warnings=warnings,
-        professions={name: each.digest() for name, each in professions.items()},
-        blobs={
-            **{each.digest(): each.to_json() for each in professions.values()},
-            workflow.digest(): workflow.to_json(),
-        },
-    )
+    return replace(source, workflow=_Gathering(source, catalogue, (*outer, path)).gather())
+
+
+def prepare_file(source: WorkflowFile, catalogue: Catalogue) -> Prepared:
+    """Make a file with all that it names ready to run; raises DefinitionInvalid."""
+    return prepare(gather(source, catalogue), catalogue)
 
 
 class _Gathering:
@@ -64,7 +44,7 @@ class _Gathering:
         self._subflows: dict[str, Workflow] = {}
 
     def gather(self) -> Workflow:
-        workflow = resolve(self._source.workflow, self._catalogue)
+        workflow = self._source.workflow
         for name, inner in workflow.subflows.items():
             at = ("subflows", name)
             self._subflows[name] = self._level(inner, at)
@@ -88,7 +68,8 @@ class _Gathering:
         if path in self._files:
             raise self._refuse(line, f"the workflow {file} contains itself")
         try:
-            inner = prepare(read_source(path), self._catalogue, outer=self._files).workflow
+            whole = gather(read_source(path), self._catalogue, outer=self._files)
+            inner = prepare(whole, self._catalogue).workflow
         except Wrong as error:
             raise self._refuse(line, str(error)) from error
         self._subflows.update(inner.subflows)

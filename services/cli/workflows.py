@@ -48,10 +48,10 @@ def validate(file: File, bus: Bus = "", server: Server = "", data: Data = None, 
 
 async def _validate(settings: Settings, file: Path) -> list[Problem]:
     from services.cli.profession_list import find_catalogue
-    from services.cli.workflow_source import prepare, read_source
+    from services.cli.workflow_source import prepare_file, read_source
 
     source = read_source(file)
-    return list(prepare(source, await find_catalogue(settings)).warnings)
+    return list(prepare_file(source, await find_catalogue(settings)).warnings)
 
 
 def _problem(problem: Problem) -> dict[str, object]:
@@ -98,11 +98,11 @@ async def _start(settings: Settings, file: Path, typed: list[str], wish: Wish) -
     from services.cli.profession_list import read_catalogue
     from services.cli.run_input import read_inputs
     from services.cli.run_request import ask_for_run
-    from services.cli.workflow_source import prepare, read_source
+    from services.cli.workflow_source import prepare_file, read_source
 
     source = read_source(file)
     async with asking(settings) as bus:
-        prepared = prepare(source, await read_catalogue(bus))
+        prepared = prepare_file(source, await read_catalogue(bus))
         return await ask_for_run(bus, prepared, read_inputs(prepared.source, typed), wish)
 
 

@@ -39,6 +39,12 @@ def inner_of(stage: Stage, subflows: Mapping[str, Workflow]) -> Workflow | None:
     return subflows.get(subflow.digest or subflow.id or "") if subflow else None
 
 
+def is_unread(stage: Stage) -> bool:
+    """Whether a stage runs a workflow in a file that is still to be read in."""
+    subflow = stage.subflow
+    return subflow is not None and subflow.file is not None and subflow.digest is None
+
+
 def inputs_for(stage: Stage, inner: Workflow) -> dict[str, str]:
     """For each input that the stage hands in, its name outside; what is listed in `input` keeps its name."""
     declared = run_inputs(inner)
@@ -52,10 +58,11 @@ def outputs_for(stage: Stage) -> dict[str, str]:
     return {**{part.name: part.name for part in stage.output}, **(stage.subflow.outputs if stage.subflow else {})}
 
 
-def levels_of(workflow: Workflow) -> dict[str, Workflow]:
+def levels_of(workflow: Workflow, *, unread: bool = False) -> dict[str, Workflow]:
     """Every level by the path of the stage that runs it, the outermost under the empty path.
 
-    Raises NestingInvalid: a subflow that is not there, that contains itself, or too much of them.
+    With `unread`, files that are still to be read in are passed over. Raises NestingInvalid: a subflow that is not
+    there, that contains itself, or too much of them.
     """
     levels: dict[str, Workflow] = {"": workflow}
     count = len(workflow.stages)
@@ -63,7 +70,7 @@ def levels_of(workflow: Workflow) -> dict[str, Workflow]:
     while pending:
         path, keys = pending.pop()
         for stage in levels[path].stages:
-            if stage.subflow is None:
+            if stage.subflow is None or (unread and is_unread(stage)):
                 continue
             key = stage.subflow.digest or stage.subflow.id or ""
             inner = _require(stage, key, keys, workflow.subflows)

@@ -2,13 +2,62 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from services.definitions.catalogue import Catalogue
+from services.definitions.nesting import is_unread, seal
+from services.definitions.problem import DefinitionInvalid, Problem
 from services.definitions.profession import Profession
 from services.definitions.stage import Stage
-from services.definitions.workflow import Workflow
+from services.definitions.validation import require_valid
+from services.definitions.workflow import Workflow, WorkflowFile
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """A workflow as a run keeps it, and all that it names by digest."""
+
+    source: WorkflowFile
+    warnings: tuple[Problem, ...]
+    professions: Mapping[str, str]  # digests by id
+    blobs: Mapping[str, bytes]  # by digest, the workflow itself too
+
+    @property
+    def workflow(self) -> Workflow:
+        return self.source.workflow
+
+
+def prepare(source: WorkflowFile, catalogue: Catalogue) -> Prepared:
+    """Make a workflow ready to run; raises DefinitionInvalid with everything that is wrong with it.
+
+    Inner workflows that are files of their own must have been read in.
+    """
+    named = replace(source, workflow=resolve(source.workflow, catalogue))
+    if unread := list(_unread_files(named)):
+        raise DefinitionInvalid(unread)
+    warnings = require_valid(named, catalogue.levels())
+    workflow = seal(named.workflow)
+    professions = {each.id: each for each in professions_of(workflow, catalogue)}
+    kept = {each.digest(): each.to_json() for each in professions.values()}
+    return Prepared(
+        source=replace(named, workflow=workflow),
+        warnings=warnings,
+        professions={name: each.digest() for name, each in sorted(professions.items())},
+        blobs={**kept, workflow.digest(): workflow.to_json()},
+    )
+
+
+def _unread_files(source: WorkflowFile) -> Iterator[Problem]:
+    inner = [(("subflows", name), each) for name, each in source.workflow.subflows.items()]
+    for path, workflow in [((), source.workflow), *inner]:
+        for index, stage in enumerate(workflow.stages):
+            if is_unread(stage):
+                line = source.line_of(*path, "stages", index, "subflow", "file")
+                reason = "an inner workflow cannot be a file here"
+                suggestion = "write it under `subflows:` and name its `id`"
+                yield Problem(file=source.file, line=line, field="subflow", reason=reason, suggestion=suggestion)
 
 
 def resolve(workflow: Workflow, catalogue: Catalogue) -> Workflow:

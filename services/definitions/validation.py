@@ -43,7 +43,7 @@ def _inner_file(source: WorkflowFile, name: str) -> WorkflowFile:
 
 def _check_nesting(source: WorkflowFile) -> list[Problem]:
     try:
-        levels_of(source.workflow)
+        levels_of(source.workflow, unread=True)
     except NestingInvalid as error:
         findings = Findings(source)
         findings.add(("subflows",), str(error))

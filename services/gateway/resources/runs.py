@@ -11,7 +11,7 @@ from pydantic import Field
 from services.audit.progress import Progress, hex_of, list_stages
 from services.gateway.answer import Fresh, Page, Turning, show, shown, written
 from services.gateway.caller import Caller, Calling, needs
-from services.gateway.definition import keep_bytes, keep_value, prepare
+from services.gateway.definition import keep, keep_bytes, keep_value, prepare_text
 from services.gateway.desk import Asking
 from services.gateway.gateway import PREFIX, Behind, Gateway
 from services.gateway.rejection import NotFound, Rejected
@@ -115,12 +115,13 @@ class RunWritten(Written):
 async def start_run(order: RunOrder, gateway: Behind, asking: Asking) -> Response:
     """Start a run of a workflow. `Prefer: wait=N` waits for its end."""
     asking.caller.require("operator", order.workspace_id)
-    prepared = prepare(order.workflow, await gateway.reading.professions.catalogue(gateway.blobs))
+    prepared = prepare_text(order.workflow, await gateway.reading.professions.catalogue(gateway.blobs))
+    await keep(gateway.blobs, prepared)
     ask = RunRequested(
         workspace_id=order.workspace_id,
         workflow_id=prepared.workflow.id,
         definition=prepared.workflow.digest(),
-        professions=await prepared.keep(gateway.blobs),
+        professions=dict(prepared.professions),
         inputs=tuple(await _inputs(gateway, order)),
         tags={**prepared.workflow.tags, **order.tags},
     )

@@ -10,7 +10,7 @@ from pydantic import Field
 from services.definitions.problem import DefinitionInvalid
 from services.gateway.answer import written
 from services.gateway.caller import needs
-from services.gateway.definition import prepare
+from services.gateway.definition import prepare_text
 from services.gateway.gateway import PREFIX, Behind
 from services.gateway.rejection import describe_fault
 from services.gateway.resources.field import Body, Shown, example
@@ -60,7 +60,7 @@ async def validate_workflow(draft: WorkflowDraft, gateway: Behind) -> Response:
     """Find everything that is wrong with a workflow before it runs."""
     catalogue = await gateway.reading.professions.catalogue(gateway.blobs)
     try:
-        prepared = prepare(draft.workflow, catalogue)
+        prepared = prepare_text(draft.workflow, catalogue)
     except DefinitionInvalid as error:
         problems = [Fault.model_validate(describe_fault(each)) for each in error.problems]
         return written(Validity(valid=False, workflow_id=None, problems=problems), 200)

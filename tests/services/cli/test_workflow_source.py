@@ -4,18 +4,23 @@ from pathlib import Path
 
 import pytest
 
-from services.cli.workflow_source import Prepared, prepare, read_source
+from services.cli.run_job import read_job
+from services.cli.run_request import Wish
+from services.cli.workflow_source import prepare_file, read_source
 from services.definitions.catalogue import shipped_catalogue
 from services.definitions.nesting import levels_of
 from services.definitions.problem import DefinitionInvalid
-from services.definitions.workflow import Workflow
+from services.definitions.resolution import Prepared, prepare
+from services.definitions.workflow import Workflow, read_workflow
+from services.settings import Settings
 
 CATALOGUE = shipped_catalogue()
+SETTINGS = Settings.read({})
 
 
 def prepared(path: Path, text: str) -> Prepared:
     path.write_text(text)
-    return prepare(read_source(path), CATALOGUE)
+    return prepare_file(read_source(path), CATALOGUE)
 
 
 def test_aliases_become_ids_and_professions_are_kept_by_digest(tmp_path: Path) -> None:
@@ -98,6 +103,29 @@ def test_an_inner_workflow_that_cannot_be_is_refused_in_its_line(tmp_path: Path,
     with pytest.raises(DefinitionInvalid, match=said) as refused:
         prepared(tmp_path / "flow.yaml", text)
     assert refused.value.problems[0].line == 6
+
+
+def test_a_workflow_may_have_inner_workflows_in_files_and_beside_its_stages(tmp_path: Path) -> None:
+    (tmp_path / "inner.yaml").write_text("id: inner\nstages: [{id: deep, profession: qa_engineer, output: [y]}]\n")
+    text = """
+id: outer
+stages:
+  - {id: own, kind: subflow, subflow: {id: part}, output: [x]}
+  - {id: other, kind: subflow, subflow: {file: inner.yaml}, output: [y]}
+subflows:
+  part: {stages: [{id: a, profession: developer, output: [x]}, {id: b, kind: subflow, subflow: {file: inner.yaml}}]}
+"""
+    path = tmp_path / "flow.yaml"
+    path.write_text(text)
+    job = read_job(SETTINGS, path, [], wish=Wish(workspace_id="w"), timeout_ms=0, out=None, as_json=False)
+    assert set(levels_of(prepare_file(job.source, CATALOGUE).workflow)) == {"", "own", "own/b", "other"}
+
+
+def test_what_came_without_files_beside_it_names_none(tmp_path: Path) -> None:
+    inner = "{stages: [{id: a, kind: subflow, subflow: {file: inner.yaml}}]}"
+    text = f"id: outer\nstages: [{{id: s, kind: subflow, subflow: {{id: part}}}}]\nsubflows:\n  part: {inner}\n"
+    with pytest.raises(DefinitionInvalid, match="workflow:4: subflow: an inner workflow cannot be a file here"):
+        prepare(read_workflow(text.encode(), "workflow"), CATALOGUE)
 
 
 def test_the_same_file_gives_the_same_digest(tmp_path: Path) -> None:
