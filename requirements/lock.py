@@ -19,7 +19,7 @@ def lock(name: str, *what: str) -> None:
 
 def main() -> None:
     """Lock what checks the project first, so that what runs it is the same in both."""
-    extras = ["--extra", "kafka", "--extra", "postgres", "--extra", "proof"]
+    extras = ["--extra", "kafka", "--extra", "postgres", "--extra", "proof", "--extra", "oidc"]
     lock("dev.lock", *extras, "--group", "dev")
     lock("run.lock", *extras, "--group", "build", "--constraint", "requirements/dev.lock")
 

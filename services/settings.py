@@ -44,6 +44,10 @@ class Settings:
     port: int = 7420
     hosts: str = ""  # names, with ports, under which the gateway may be called besides its own address
     origins: str = ""  # of web pages that may call it besides its own, such as https://example.org
+    oidc_issuer: str = ""  # URL of an OpenID provider whose tokens open the gateway, too
+    oidc_audience: str = ""  # whom they must be made for
+    oidc_claim: str = "clawx"  # lists what their holder is: ROLE, WORKSPACE/ROLE, role:TITLE, profession:ID
+    oidc_ca_file: Path | None = None
     database: str = field(default="", repr=False)  # of the audit: postgresql://USER@HOST/NAME or sqlite:///PATH
     key: str = ""  # of the gateway; otherwise kept in `data`
     server: str = ""  # URL of a running gateway

@@ -11,8 +11,10 @@ from dataclasses import dataclass, field
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from bus.errors import Unavailable
 from services.gateway.caller import ROOT, Caller
 from services.gateway.limits import Limits, Rates, Sockets
+from services.gateway.oidc import Tokens
 from services.gateway.views.keys import KeyView
 from services.wire import problem
 
@@ -26,6 +28,7 @@ class Door:
 
     key: str  # of the data directory; its holder is admin of everything
     keys: KeyView
+    tokens: Tokens | None = None  # of an OpenID provider
     hosts: frozenset[str]
     origins: frozenset[str]
     open_paths: frozenset[str]
@@ -53,7 +56,7 @@ class Guard:
             await self._app(scope, receive, send)
             return
         try:
-            caller = self._admit(scope)
+            caller = await self._admit(scope)
         except _Refused as refused:
             await _refuse(scope, receive, send, refused)
             return
@@ -62,7 +65,7 @@ class Guard:
         finally:
             self._sockets.leave(caller.key_id if caller else "")
 
-    def _admit(self, scope: Scope) -> Caller | None:
+    async def _admit(self, scope: Scope) -> Caller | None:
         """Everything that can be refused by the head of the call alone, the cheapest first."""
         headers = {bytes(name): bytes(value) for name, value in scope["headers"]}
         self._check_place(headers)
@@ -72,7 +75,7 @@ class Guard:
             raise _Refused(429, "too many calls from this address")
         caller = None
         if scope["path"] not in self._door.open_paths:
-            caller = self._find(scope, headers)
+            caller = await self._find(scope, headers)
             scope.setdefault("state", {})["caller"] = caller
             if caller.key_id and not self._rates.take(f"key {caller.key_id}"):
                 raise _Refused(429, "too many calls with this key")
@@ -93,11 +96,16 @@ class Guard:
         if not length.isdigit() or len(length) > 15 or int(length) > self._limits.body_bytes_max:
             raise _Refused(413, f"the body is over the limit of {self._limits.body_bytes_max} bytes")
 
-    def _find(self, scope: Scope, headers: dict[bytes, bytes]) -> Caller:
+    async def _find(self, scope: Scope, headers: dict[bytes, bytes]) -> Caller:
         key = _given_key(scope, headers)
         if key and hmac.compare_digest(key.encode(), self._door.key.encode()):
             return ROOT
         caller = self._door.keys.find(key, time.time_ns() // 1_000_000) if key else None
+        if caller is None and key and self._door.tokens:
+            try:
+                caller = await self._door.tokens.find(key)
+            except Unavailable as error:
+                raise _Refused(503, str(error)) from error
         if caller is None:
             raise _Refused(401, "this needs the header `Authorization: Bearer KEY`")
         return caller

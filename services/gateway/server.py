@@ -22,6 +22,7 @@ from services.gateway.desk import Desk
 from services.gateway.gateway import Gateway
 from services.gateway.guard import Door, names_of
 from services.gateway.limits import Limits
+from services.gateway.oidc import Provider, Tokens
 from services.gateway.subscription import Streams
 from services.gateway.views.reading import Reading, open_reading
 from services.settings import Settings
@@ -42,6 +43,8 @@ async def open_gateway(
 ) -> AsyncIterator[str]:
     """Listen and give the URL; port 0 takes any that is free. Raises Refused when the address cannot be had."""
     limits = limits or Limits()
+    provider = Provider.of(settings)
+    tokens = Tokens(provider) if provider else None
     _allow_files(limits.sockets_max + OTHER_FILES)
     listening = _listen(settings.host, settings.port)
     closing = asyncio.Event()
@@ -56,7 +59,7 @@ async def open_gateway(
             streams=streams,
             closing=closing,
         )
-        door = _door(settings, listening.getsockname()[1], key, reading, limits)
+        door = _door(settings, listening.getsockname()[1], key, reading, limits, tokens)
         config = uvicorn.Config(
             make_app(gateway, door),
             http="httptools",
@@ -87,13 +90,14 @@ def _allow_files(count: int) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, allowed), hard))
 
 
-def _door(settings: Settings, port: int, key: str, reading: Reading, limits: Limits) -> Door:
+def _door(settings: Settings, port: int, key: str, reading: Reading, limits: Limits, tokens: Tokens | None) -> Door:
     hosts = names_of(settings.host, port, settings.hosts.split(","))
     own = {f"{scheme}://{host}" for scheme in ("http", "https") for host in hosts}
     given = {each.strip().lower() for each in settings.origins.split(",") if each.strip()}
     return Door(
         key=key,
         keys=reading.keys,
+        tokens=tokens,
         hosts=hosts,
         origins=frozenset(own | given),
         open_paths=OPEN_PATHS,
