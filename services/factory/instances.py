@@ -52,6 +52,7 @@ INSTANCES: Role[Instances] = Role(
     home="event",
     hears=frozenset(_ANSWERS),
     says=frozenset(FOLDS),
+    quarantines=frozenset({"event"}),
     initial=Instances,
     decide=decide,
     evolve=evolve,

@@ -112,6 +112,7 @@ ARTIFACTS: Role[Shelves] = Role(
     home="data",
     hears=frozenset({ArtifactWriteRequested}),
     says=frozenset(FOLDS),
+    quarantines=frozenset({"data"}),
     initial=Shelves,
     decide=decide,
     evolve=evolve,

@@ -225,6 +225,7 @@ REVIEWS: Role[Reviews] = Role(
     home="review",
     hears=frozenset(_ANSWERS),
     says=frozenset(FOLDS),
+    quarantines=frozenset({"review"}),
     initial=Reviews,
     decide=decide,
     evolve=evolve,

@@ -290,6 +290,7 @@ RUNS: Role[Runs] = Role(
     home="task",
     hears=frozenset(_DECISIONS),
     says=SAYS,
+    quarantines=frozenset({"task"}),
     initial=Runs,
     decide=decide,
     evolve=evolve,
