@@ -7,19 +7,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from services.cli import workflow_show
 from services.cli.failure import DONE, WRONG, Failed, Wrong
 from services.cli.option import WORKSPACE_DEFAULT, Bus, Data, Json, Server, Workspace, read_settings
 from services.cli.run import File, Inputs, Key, Tags, read_wish
 
 if TYPE_CHECKING:
     from bus.client import Bus as OpenBus
-    from services.audit.progress import Progress
     from services.audit.runs import Run
     from services.cli.run_request import Asked, Wish
     from services.definitions.problem import Problem
     from services.settings import Settings
 
 app = typer.Typer(help="Workflows and their runs.", no_args_is_help=True)
+app.command()(workflow_show.show)
 
 RunId = Annotated[str, typer.Argument(metavar="RUN", help="Id of the run.")]
 HEADS = ("run_id", "workflow_id", "workspace_id", "status", "started_at", "ended_at", "reason")
@@ -135,38 +136,6 @@ async def _read_runs(settings: Settings) -> dict[str, Run]:
 
     async with reading(settings) as bus:
         return fold_runs([each async for each in bus.subscribe("task", LISTED, live=False)])
-
-
-@app.command()
-def show(run_id: RunId, bus: Bus = "", server: Server = "", data: Data = None, as_json: Json = False) -> None:
-    """Show how far a run is, stage by stage."""
-    from services.audit.progress import summarise
-    from services.cli.display import describe, name_execution
-    from services.cli.loop import run_async
-    from services.cli.terminal import print_json, print_line
-
-    progress = run_async(_read_run(read_settings(bus, server, data), run_id))
-    if as_json:
-        print_json(summarise(progress, {}))
-        return
-    print_line(
-        f"{run_id}  {progress.workflow_id}  {progress.status}" + (f": {progress.reason}" * bool(progress.reason))
-    )
-    for each in progress.executions.values():
-        print_line(f"  {name_execution(each.key)}  {describe(each)}")
-
-
-async def _read_run(settings: Settings, run_id: str) -> Progress:
-    from services.audit.progress import WATCHED, Progress
-    from services.cli.connection import reading
-
-    progress = Progress(run_id)
-    async with reading(settings) as bus:
-        async for envelope in bus.subscribe("task", WATCHED, live=False):
-            progress.apply(envelope)
-    if progress.status == "requested":
-        raise Wrong(f"there is no run {run_id}")
-    return progress
 
 
 @app.command()

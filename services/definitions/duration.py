@@ -1,4 +1,4 @@
-"""Lengths and points of time as people write them, read as whole milliseconds."""
+"""Lengths and points of time as people write them, and as whole milliseconds."""
 
 from __future__ import annotations
 
@@ -20,6 +20,15 @@ def read_duration(text: str) -> int:
     if total > DURATION_MS_MAX:
         raise ValueError(f"`{text}` is longer than ten years")
     return round(total)
+
+
+def write_duration(milliseconds: int) -> str:
+    """Return the shortest text that `read_duration` reads as these milliseconds."""
+    parts, rest = [], milliseconds
+    for unit, size in sorted(_UNITS_MS.items(), key=lambda pair: -pair[1]):
+        count, rest = divmod(rest, size)
+        parts += [f"{count}{unit}"] if count else []
+    return "".join(parts) or "0ms"
 
 
 def read_time(text: str) -> int:
