@@ -30,6 +30,8 @@ class Review:
     status: str = "open"  # then approved or rejected
     votes: int = 0
     reason: str = ""
+    choices: tuple[str, ...] = ()
+    question: str = ""
 
 
 def fold_reviews(envelopes: Iterable[Envelope]) -> dict[str, Review]:
@@ -70,6 +72,8 @@ def _opened(record: ReviewOpened) -> Review:
         quorum=record.quorum,
         subject=record.subject,
         closes_at_ms=record.closes_at_ms,
+        choices=record.choices,
+        question=record.question,
     )
 
 
@@ -88,4 +92,6 @@ def describe(review: Review) -> dict[str, object]:
         "workspace_id": review.workspace_id,
         "closes_at": review.closes_at_ms or None,
         "reason": review.reason or None,
+        "choices": list(review.choices),
+        "question": review.question or None,
     }

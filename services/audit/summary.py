@@ -57,7 +57,15 @@ def _task_assigned(record: Any) -> str:
     reasons = "; ".join(f"{r.part} {r.score:g}" + (f" ({r.note})" if r.note else "") for r in record.reasons)
     others = ", ".join(f"{c.instance_id} {c.score:g}" + (f" ({c.note})" if c.note else "") for c in record.runners_up)
     line = f"{_stage(record.work)} to {record.instance_id} on {record.node_id}"
-    return line + (f": {reasons}" if reasons else "") + (f"; before {others}" if others else "")
+    return line + _picked(record.pick) + (f": {reasons}" if reasons else "") + (f"; before {others}" if others else "")
+
+
+def _picked(pick: Any) -> str:
+    """How a profession was found for a task that names none."""
+    if pick is None:
+        return ""
+    ranked = ", ".join(f"{fit.profession} {fit.score:g}" for fit in pick.ranked[:3])
+    return f" (chosen by {pick.chosen_by} of {ranked})" if pick.chosen_by else f" (as {ranked})"
 
 
 def _stage_completed(record: Any) -> str:
@@ -86,6 +94,7 @@ _LINES: Mapping[str, Callable[[Any], str]] = {
     "TaskRequested": _task_requested,
     "TaskAssigned": _task_assigned,
     "TaskQueued": lambda record: f"{_stage(record.work)}: {record.reason}",
+    "TaskDoubted": lambda record: f"{_stage(record.work)}: {record.reason}",
     "TaskCompleted": _task_completed,
     "StageStarted": _stage,
     "StageCompleted": _stage_completed,

@@ -27,6 +27,7 @@ from services.cli import (
     tasks,
     trace,
     up,
+    why,
     workflows,
 )
 from services.cli.bench import menu as bench
@@ -52,6 +53,7 @@ app.add_typer(tasks.app, name="tasks")
 app.add_typer(reviews.app, name="reviews")
 app.add_typer(artifacts.app, name="artifacts")
 app.command()(trace.trace)
+app.command()(why.why)
 app.command()(replay.replay)
 app.command()(state.state)
 app.command()(diff.diff)

@@ -31,7 +31,7 @@ def list_(
 
     found = run_async(_read(read_settings(bus, server, data)))
     rows = [describe(each) for each in found.values() if every or each.status == "open"]
-    print_rows(rows, ("review_id", "run_id", "stage", "status", "votes", "quorum"), as_json)
+    print_rows(rows, ("review_id", "run_id", "stage", "status", "votes", "quorum", "question"), as_json)
 
 
 async def _read(settings: Settings) -> dict[str, Review]:
@@ -51,6 +51,9 @@ def vote(
     role: Annotated[
         list[str] | None, typer.Option("--role", help="role:NAME or profession:NAME that they hold.")
     ] = None,
+    choice: Annotated[
+        str, typer.Option("--choice", help="Which of the choices, where the review has some; otherwise the first.")
+    ] = "",
     bus: Bus = "",
     server: Server = "",
     data: Data = None,
@@ -64,7 +67,7 @@ def vote(
 
     settings = read_settings(bus, server, data)
     who = reviewer or getpass.getuser()
-    run_async(_vote(settings, review, who, tuple(role or ()), approve, comment))
+    run_async(_vote(settings, review, who, tuple(role or ()), approve, comment, choice))
     if as_json:
         print_json({"review_id": review, "reviewer": who, "approve": approve, "counted": True})
     else:
@@ -72,7 +75,7 @@ def vote(
 
 
 async def _vote(
-    settings: Settings, review_id: str, reviewer: str, roles: tuple[str, ...], approve: bool, comment: str
+    settings: Settings, review_id: str, reviewer: str, roles: tuple[str, ...], approve: bool, comment: str, choice: str
 ) -> None:
     from services.audit.reviews import REVIEWED, fold_reviews
     from services.cli.answer import ask
@@ -91,6 +94,7 @@ async def _vote(
             approve=approve,
             comment=comment,
             seen=found.subject,
+            choice=choice,
         )
         answer = (await ask(bus, request, [VoteRecorded, VoteRefused], key=found.workspace_id)).record
         if isinstance(answer, VoteRefused):

@@ -54,8 +54,12 @@ def _kind(stage: Stage) -> Iterator[Said]:
         if getattr(stage, option) and stage.kind not in kinds:
             where = " or ".join(f"`{kind}`" for kind in kinds)
             yield (option,), f"`{option}` means nothing on a stage of kind `{stage.kind}`", f"it is for {where}"
-    if stage.kind == "task" and not stage.profession and stage.agent != "human":
-        yield (), "a task needs a profession", "add `profession:`, or `agent: human` if a person does it"
+    if stage.is_open and not stage.skills and not stage.words:
+        yield (
+            (),
+            "a task needs a profession, skills, or instructions that say who should do it",
+            "add `profession:`, or `agent: human` if a person does it",
+        )
     if stage.kind == "subflow" and stage.retry != LOST_ONLY:
         yield ("retry",), "a subflow is not tried again as a whole", "put `retry` on the stages in it"
     if stage.kind == "end" and (stage.next or stage.output):

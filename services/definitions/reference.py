@@ -62,6 +62,8 @@ def check_professions(findings: Findings, professions: Professions) -> None:
             path: Path = ("stages", index, "profession")
             _check_profession(findings, path, stage.profession, professions)
             _check_skills(findings, index, stage, professions)
+        elif stage.is_open:
+            _check_open_skills(findings, index, stage, professions)
         for position, reviewer in enumerate(stage.review.by if stage.review else ()):
             if reviewer.startswith("profession:"):
                 path = ("stages", index, "review", "by", position)
@@ -83,6 +85,23 @@ def _check_skills(findings: Findings, index: int, stage: Stage, professions: Pro
             findings.add(path, f"the profession `{stage.profession}` has no skill `{skill}`", suggest(skill, skills))
         elif level > skills[skill]:
             findings.warn(path, f"level {level} is asked for, `{stage.profession}` has {skills[skill]} as a rule")
+
+
+def _check_open_skills(findings: Findings, index: int, stage: Stage, professions: Professions) -> None:
+    known = {skill for skills in professions.values() for skill in skills}
+    for skill in sorted(stage.skills):
+        if skill not in known:
+            findings.add(
+                ("stages", index, "skills", skill), f"no profession has a skill `{skill}`", suggest(skill, known)
+            )
+    able = [name for name, skills in professions.items() if _has_levels(skills, stage.skills)]
+    if stage.skills and known.issuperset(stage.skills) and not able:
+        levels = " and ".join(f"{skill} {level}" for skill, level in sorted(stage.skills.items()))
+        findings.warn(("stages", index, "skills"), f"no profession has {levels} as a rule")
+
+
+def _has_levels(skills: Mapping[str, int], least: Mapping[str, int]) -> bool:
+    return all(skills.get(skill, 0) >= level for skill, level in least.items())
 
 
 def check_conditions(findings: Findings) -> None:

@@ -63,6 +63,7 @@ def _unread_files(source: WorkflowFile) -> Iterator[Problem]:
 def resolve(workflow: Workflow, catalogue: Catalogue) -> Workflow:
     """Return the workflow, subflows too, with professions by their ids; unknown ones stay, to be complained of."""
     changed: dict[str, Any] = {"stages": tuple(_resolve_stage(stage, catalogue) for stage in workflow.stages)}
+    changed["professions"] = {each.id: each.digest() for each in _candidates(workflow, catalogue)} or None
     if workflow.subflows:
         changed["subflows"] = {name: resolve(inner, catalogue) for name, inner in workflow.subflows.items()}
     return workflow.model_copy(update=changed)
@@ -88,10 +89,25 @@ def _id_of(name: str, catalogue: Catalogue) -> str:
     return found.id if found else name
 
 
+def _candidates(workflow: Workflow, catalogue: Catalogue) -> Iterator[Profession]:
+    """Yield those that the tasks of this workflow itself may go to: all there are if one of them names none."""
+    if any(stage.is_open for stage in workflow.stages):
+        yield from catalogue
+        return
+    for stage in workflow.stages:
+        if stage.profession and (found := catalogue.find(stage.profession)):
+            yield found
+
+
 def professions_of(workflow: Workflow, catalogue: Catalogue) -> Iterator[Profession]:
-    """Yield the professions that its stages name, those of subflows too; raises ProfessionUnknown."""
+    """Yield the professions that its tasks may go to and its reviews name, those of subflows too.
+
+    Raises ProfessionUnknown.
+    """
     for inner in workflow.subflows.values():
         yield from professions_of(inner, catalogue)
+    if any(stage.is_open for stage in workflow.stages):
+        yield from catalogue
     for stage in workflow.stages:
         if stage.profession:
             yield catalogue.require(stage.profession)

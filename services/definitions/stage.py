@@ -60,3 +60,14 @@ class Stage(Model):
     subflow: Subflow | None = None
     review: Review | None = None
     end: End | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it is a task for whoever is good at it: the router finds the profession."""
+        return self.kind == "task" and self.profession is None and self.agent != "human"
+
+    @property
+    def words(self) -> str:
+        """What it says of its work; the name too where nothing else says who should do it."""
+        told = self.instructions or self.description or ""
+        return told or (self.name or "" if self.is_open and not self.skills else "")

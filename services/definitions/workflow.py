@@ -48,6 +48,7 @@ class Workflow(Model):
     timeout_ms: DurationMs | None = Field(default=None, alias="timeout")
     on_conflict: ConflictPolicy = "fail"
     tags: dict[Label, Label] = Field(default_factory=dict, max_length=NAMES_MAX)
+    professions: dict[Label, Label] | None = None  # digests by id, of those that its tasks may go to; filled in
     subflows: dict[Label, Workflow] = Field(default_factory=dict, max_length=SUBFLOWS_MAX)
 
     @field_validator("stages")

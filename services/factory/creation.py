@@ -2,8 +2,10 @@
 
 from bus.decider import Draft
 from bus.record import Envelope
+from services.definitions.profession import Profession
 from services.definitions.resource_class import RESOURCE_CLASS_DEFAULT, RESOURCE_CLASSES
 from services.factory.instances_state import Instance, Instances
+from services.factory.qualification import Unqualified, find_profession, resources_of
 from services.records.content import Resources
 from services.records.event import (
     CapacityGranted,
@@ -34,40 +36,52 @@ def request(draft: Draft[Instances], heard: Envelope) -> None:
     """An instance that somebody wants."""
     ask: InstanceRequested = heard.record
     instance_id = draft.new_id("instance")
+    profession, lack = _profession(draft, ask.profession, ask.profession_digest)
     order = InstanceAccepted(
         workspace_id=ask.workspace_id,
         instance_id=instance_id,
         ask_id=heard.id,
         profession=ask.profession,
         name=ask.name or _name(ask.profession, instance_id),
-        agent=ask.agent,
+        agent=ask.agent or (profession.agent if profession else ""),
         driver=ask.driver,
         pool=ask.pool,
-        resources=ask.resources or RESOURCE_CLASSES[RESOURCE_CLASS_DEFAULT],
-        skills=ask.skills,
+        resources=ask.resources or resources_of(profession),
+        skills={**(profession.levels if profession else {}), **ask.skills},
         model=ask.model,
         profession_digest=ask.profession_digest,
     )
-    _open(draft, order, find_lack(ask))
+    _open(draft, order, find_lack(ask) or lack)
+
+
+def _profession(draft: Draft[Instances], name: str, digest: str) -> tuple[Profession | None, str]:
+    """The profession that an ask names by digest, or why it cannot be had."""
+    try:
+        return find_profession(name, digest, draft.blobs.get(digest)), ""
+    except Unqualified as error:
+        return None, str(error)
 
 
 def need(draft: Draft[Instances], heard: Envelope) -> None:
     """An instance that tasks wait for; it goes when it has nothing to do."""
     needed: InstanceNeeded = heard.record
     instance_id = draft.new_id("instance")
+    profession, lack = _profession(draft, needed.profession, needed.profession_digest)
     order = InstanceAccepted(
         workspace_id=needed.workspace_id,
         instance_id=instance_id,
         ask_id=needed.need_id,
         profession=needed.profession,
         name=_name(needed.profession, instance_id),
-        agent=needed.agent,
+        agent=needed.agent or (profession.agent if profession else ""),
         driver="process",
         pool="default",
         resources=RESOURCE_CLASSES[RESOURCE_CLASS_DEFAULT],
         on_demand=True,
+        skills=profession.levels if profession else {},
+        profession_digest=needed.profession_digest,
     )
-    _open(draft, order)
+    _open(draft, order, lack)
 
 
 def _name(profession: str, instance_id: str) -> str:

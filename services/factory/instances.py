@@ -12,6 +12,7 @@ from bus.decider import Draft, Role
 from bus.record import DeadlineReached, Envelope, Record
 from services.factory import creation, ending
 from services.factory.instances_state import FOLDS, Instances, evolve
+from services.factory.qualification import needs
 from services.records.event import (
     CapacityGranted,
     CapacityRefused,
@@ -57,4 +58,5 @@ INSTANCES: Role[Instances] = Role(
     decide=decide,
     evolve=evolve,
     deadlines=lambda instances: instances.deadlines,
+    needs=needs,
 )

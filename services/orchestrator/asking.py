@@ -30,7 +30,8 @@ def request(turn: Turn, stage: Stage, number: int, item: int, *, attempt: int, m
         skills=stage.skills,
         queue_timeout_ms=stage.queue_timeout_ms or 0,
         priority=stage.priority,
-        instructions=stage.instructions or stage.description or "",
+        instructions=stage.words,
+        professions=turn.definition.professions[name],
         **({"timeout_ms": stage.timeout_ms} if stage.timeout_ms else {}),
     )
     turn.add(

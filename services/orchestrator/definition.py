@@ -50,6 +50,7 @@ class Definition:
     levels: Mapping[str, Level]  # by path
     stages: Mapping[str, Stage]  # of all levels, by id
     parameters: Mapping[str, str]  # of each stage, as JSON
+    professions: Mapping[str, Mapping[str, str]]  # of each task, whom it may go to, with digests
     mutexes: Mapping[str, tuple[str, ...]]  # of each stage that has some; a subflow runs once at a time
 
     def level(self, stage: str) -> Level:
@@ -68,6 +69,9 @@ def read_definition(data: bytes) -> Definition:
         root=levels[""],
         levels=levels,
         stages=stages,
+        professions={
+            stage.id: _professions(stage, level.professions or {}) for level in found.values() for stage in level.stages
+        },
         parameters={name: json.dumps(stage.parameters, ensure_ascii=False) for name, stage in stages.items()},
         mutexes={name: held for name, stage in stages.items() if (held := _mutexes(stage))},
     )
@@ -90,6 +94,13 @@ def _level(path: str, workflow: Workflow, stages: Mapping[str, Stage]) -> Level:
         handed_in=inputs_for(runner, workflow) if runner else {},
         handed_out=outputs_for(runner) if runner else {},
     )
+
+
+def _professions(stage: Stage, known: Mapping[str, str]) -> Mapping[str, str]:
+    if stage.is_open:
+        return known
+    name = stage.profession or ""
+    return {name: known[name]} if name in known else {}
 
 
 def _mutexes(stage: Stage) -> tuple[str, ...]:

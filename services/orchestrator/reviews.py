@@ -21,7 +21,7 @@ from services.records.review import (
     VoteRecorded,
     VoteRefused,
 )
-from services.records.task import CancelRequested, ReviewRequested, RunEnded, StageEnded
+from services.records.task import CancelRequested, ReviewRequested, RunEnded, StageEnded, TaskDoubted, TaskLost
 
 REVIEWS_MAX = 100
 """Most open reviews of a run; one more is rejected at once. All are closed in one decision when the run ends."""
@@ -37,6 +37,9 @@ COMMENTS_BYTES_MAX = 48 * 1024
 
 NAME_LENGTH_MAX = 200
 """Characters of a reviewer's name."""
+
+QUESTION_CHARS_MAX = 2_000
+"""Characters of a task's words that stand in the review on who should do it."""
 
 REASON_LENGTH_MAX = 1_000
 """Characters of somebody else's reason that are repeated."""
@@ -54,7 +57,7 @@ def _open(draft: Draft[Reviews], heard: Envelope) -> None:
     request: ReviewRequested = heard.record
     if request.review_id in draft.state.seen or request.review_id in draft.state.open:
         return
-    fault = _find_excess(draft.state, request)
+    fault = _find_excess(draft.state, request.run_id, request.quorum)
     draft.add(
         ReviewOpened(
             workspace_id=request.workspace_id,
@@ -74,10 +77,34 @@ def _open(draft: Draft[Reviews], heard: Envelope) -> None:
         _drop(draft, draft.state.open[request.review_id], fault)
 
 
-def _find_excess(state: Reviews, request: ReviewRequested) -> str:
-    if request.quorum > VOTES_MAX:
-        return f"it needs {request.quorum} approvals, and a review has at most {VOTES_MAX} votes"
-    if len(state.by_run.get(request.run_id, ())) >= REVIEWS_MAX:
+def _open_choice(draft: Draft[Reviews], heard: Envelope) -> None:
+    """A task waits for a word on who should do it; anybody who may vote may say so, and the first word counts."""
+    doubted: TaskDoubted = heard.record
+    if doubted.attempt_id in draft.state.seen or doubted.attempt_id in draft.state.open:
+        return
+    work = doubted.work
+    excess = _find_excess(draft.state, work.run_id, 1)
+    draft.add(
+        ReviewOpened(
+            workspace_id=doubted.workspace_id,
+            review_id=doubted.attempt_id,
+            run_id=work.run_id,
+            stage=work.stage,
+            execution=work.execution,
+            by=(),
+            quorum=1,
+            choices=doubted.choices,
+            question=f"which profession should do it: {work.instructions[:QUESTION_CHARS_MAX]} ({doubted.reason})",
+        )
+    )
+    if excess:
+        _drop(draft, draft.state.open[doubted.attempt_id], excess)
+
+
+def _find_excess(state: Reviews, run_id: str, quorum: int) -> str:
+    if quorum > VOTES_MAX:
+        return f"it needs {quorum} approvals, and a review has at most {VOTES_MAX} votes"
+    if len(state.by_run.get(run_id, ())) >= REVIEWS_MAX:
         return f"a run may have {REVIEWS_MAX} open reviews, and this was one more"
     return ""
 
@@ -104,6 +131,11 @@ def _find_fault(review: Review, ask: ReviewVoteRequested) -> str:
         return f"{ask.reviewer} is none of those who are asked: {', '.join(review.by)}"
     if review.has_answered(ask.reviewer):
         return f"{ask.reviewer} has answered already, and each reviewer has one answer"
+    if ask.choice and ask.choice not in review.opened.choices:
+        choices = ", ".join(review.opened.choices)
+        return (
+            f"`{ask.choice}` is none of the choices: {choices}" if choices else "the review has nothing to choose from"
+        )
     if unseen := find_unseen(review.opened.subject, ask.seen):
         return f"the vote is not about what is judged: {', '.join(unseen)} was not seen, or in another version"
     return _find_overflow(review, ask)
@@ -132,7 +164,13 @@ def _refuse(draft: Draft[Reviews], ask: ReviewVoteRequested, ask_id: str, reason
 
 
 def _count(draft: Draft[Reviews], ask: ReviewVoteRequested, ask_id: str, entitlement: str) -> None:
-    vote = Vote(reviewer=ask.reviewer, approve=ask.approve, comment=ask.comment, entitlement=entitlement)
+    vote = Vote(
+        reviewer=ask.reviewer,
+        approve=ask.approve,
+        comment=ask.comment,
+        entitlement=entitlement,
+        choice=ask.choice if ask.approve else "",
+    )
     draft.add(VoteRecorded(workspace_id=ask.workspace_id, review_id=ask.review_id, vote=vote, ask_id=ask_id))
     review = draft.state.open[ask.review_id]
     if review.outcome is not None:
@@ -157,8 +195,15 @@ def _close(draft: Draft[Reviews], review: Review, approved: bool, reason: str, v
             approved=approved,
             reason=reason,
             votes=votes,
+            choice=_choice(review) if approved else "",
         )
     )
+
+
+def _choice(review: Review) -> str:
+    """What was chosen: by the first who said so, else what stands first."""
+    said = [vote.choice for vote in review.counted if vote.approve and vote.choice]
+    return next(iter((*said, *review.opened.choices)), "")
 
 
 def _meet_deadline(draft: Draft[Reviews], reached: DeadlineReached) -> None:
@@ -180,6 +225,12 @@ def _meet_deadline(draft: Draft[Reviews], reached: DeadlineReached) -> None:
         approved = opened.on_timeout == "approve"
         reason = f"it was not decided in time, which is to {'approve' if approved else 'reject'}"
         _close(draft, review, approved, reason, review.votes)
+
+
+def _end_with_attempt(draft: Draft[Reviews], heard: Envelope) -> None:
+    lost: TaskLost = heard.record
+    if lost.attempt_id in draft.state.open:
+        _drop(draft, draft.state.open[lost.attempt_id], f"the task it is about is lost: {lost.reason}")
 
 
 def _end_with_run(draft: Draft[Reviews], heard: Envelope) -> None:
@@ -214,6 +265,8 @@ def _drop(draft: Draft[Reviews], review: Review, reason: str) -> None:
 
 _ANSWERS: Mapping[type[Record], Callable[[Draft[Reviews], Envelope], None]] = {
     ReviewRequested: _open,
+    TaskDoubted: _open_choice,
+    TaskLost: _end_with_attempt,
     ReviewVoteRequested: _vote,
     CancelRequested: _cancel,
     StageEnded: _end_with_stage,

@@ -63,12 +63,13 @@ class Work(Value):
     execution: int  # 1 for the first time the stage runs in this run, 2 for the next …
     item: int = -1  # index in a map, or -1
     ordinal: int = 1  # counts the attempts over all executions of the stage in the run, from 1
-    profession: str = ""
+    profession: str = ""  # empty: the roster finds one
     agent: str = ""  # empty: the profession's
     parameters: str = "{}"  # the stage's `with`, as JSON
     inputs: tuple[Artifact, ...] = ()
     outputs: tuple[str, ...] = ()
     skills: Mapping[str, int] = {}  # least levels
+    professions: Mapping[str, str] = {}  # whom it may go to, with the digest of each; all there are if it names none
     timeout_ms: int = 600_000  # from assignment
     queue_timeout_ms: int = 0  # before it; 0 for none
     priority: int = 0

@@ -14,6 +14,7 @@ class ReviewVoteRequested(Ask, channel="review", role="approver", scope="reviews
     approve: bool
     comment: str = ""
     seen: tuple[Read, ...] = ()
+    choice: str = ""  # where the review has choices: which one; approved without a choice means the first
 
 
 class Vote(Value):
@@ -23,6 +24,7 @@ class Vote(Value):
     approve: bool
     comment: str = ""
     entitlement: str = ""  # the entry of the review's `by` under which it counts
+    choice: str = ""
 
 
 class ReviewOpened(Fact, channel="review"):
@@ -39,6 +41,8 @@ class ReviewOpened(Fact, channel="review"):
     closes_at_ms: int = 0
     on_timeout: str = "reject"
     escalate_to: str = ""
+    choices: tuple[str, ...] = ()  # what can be chosen, the most suitable first; empty: it is only approved or not
+    question: str = ""
 
 
 class VoteRecorded(Fact, channel="review"):
@@ -80,6 +84,7 @@ class ReviewClosed(Fact, channel="review"):
     approved: bool
     reason: str = ""
     votes: tuple[Vote, ...] = ()
+    choice: str = ""  # of an approved review that has choices
 
 
 RECORDS: tuple[type[Record], ...] = (

@@ -24,6 +24,23 @@ class Candidate(Value):
     note: str = ""
 
 
+class Fit(Value):
+    """How well a profession suits a task, and which words or skills say so."""
+
+    profession: str
+    score: float
+    note: str = ""
+
+
+class Pick(Value):
+    """How a profession was found for a task that names none."""
+
+    matcher: str  # version of what compared them; empty where the skills alone decided
+    certainty: float  # 0 to 1; below a half it is asked for
+    ranked: tuple[Fit, ...]  # the first few
+    chosen_by: str = ""  # who answered, where it was asked for
+
+
 class TaskAssigned(Fact, channel="task"):
     """This instance gets this attempt, for these reasons. The node that holds the instance acts on it."""
 
@@ -38,6 +55,7 @@ class TaskAssigned(Fact, channel="task"):
     work: Work
     reasons: tuple[Reason, ...] = ()
     runners_up: tuple[Candidate, ...] = ()
+    pick: Pick | None = None  # where the task named no profession
 
 
 class TaskQueued(Fact, channel="task"):
@@ -47,6 +65,20 @@ class TaskQueued(Fact, channel="task"):
     task_id: str
     attempt_id: str
     work: Work
+    reason: str
+    pick: Pick | None = None  # where the task named no profession
+
+
+class TaskDoubted(Fact, channel="task"):
+    """No profession is clearly the right one for a task that names none: the review with the id of the attempt asks
+    which of the choices to take, and the answer goes on from here."""
+
+    workspace_id: str
+    task_id: str
+    attempt_id: str
+    work: Work
+    pick: Pick
+    choices: tuple[str, ...]  # professions, the most suitable first
     reason: str
 
 
@@ -58,6 +90,7 @@ class InstanceNeeded(Fact, channel="task"):
     profession: str
     agent: str = ""
     reason: str = ""
+    profession_digest: str = ""
 
 
 class NeedEnded(Fact, channel="task"):
@@ -189,6 +222,7 @@ class TaskFailed(Report, channel="task"):
 RECORDS: tuple[type[Record], ...] = (
     TaskAssigned,
     TaskQueued,
+    TaskDoubted,
     InstanceNeeded,
     NeedEnded,
     AssignmentsDeferred,

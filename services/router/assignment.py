@@ -1,15 +1,20 @@
 """Decisions that give attempts to instances: at once, or from the queue when a slot is free."""
 
+from typing import NamedTuple
+
 from bus.decider import DECISION_BYTES_MAX, Draft
 from services.records import task
 from services.records.content import Work
-from services.router.crew import next_up
+from services.records.review import ReviewClosed
+from services.records.task import Pick
+from services.router.crew import Crew, next_up
 from services.router.instance import COMING, DRAINING, READY, changed
 from services.router.loss import FACTS_MAX
 from services.router.placement import Choice, choose, explain_none
 from services.router.provision import need_one
-from services.router.queue import least_levels
-from services.router.roster_state import Assigned, Rosters, Waiting
+from services.router.queue import Levels, least_levels
+from services.router.roster_state import Assigned, Doubted, Rosters, Waiting
+from services.router.selection import doubt_on, narrowed, select
 
 QUEUE_TASKS_MAX = 10_000
 """Most tasks that wait in a workspace."""
@@ -18,21 +23,64 @@ BYTES_MAX = DECISION_BYTES_MAX // 2
 """Most bytes of work that a decision assigns from the queue, by a rough estimate; one task it always assigns."""
 
 
-def request(draft: Draft[Rosters], asked: task.TaskRequested) -> None:
-    """Assign the attempt at once, or queue it, or refuse it."""
-    work, roster = asked.work, draft.state.of(asked.workspace_id)
-    if roster.knows(asked.attempt_id):
+class Asked(NamedTuple):
+    """The attempt that is decided on."""
+
+    workspace_id: str
+    task_id: str
+    attempt_id: str
+
+
+def request(draft: Draft[Rosters], requested: task.TaskRequested) -> None:
+    """Assign the attempt at once, or queue it, or ask who should do it, or refuse it."""
+    work, roster = requested.work, draft.state.of(requested.workspace_id)
+    if roster.knows(requested.attempt_id):
         return
-    crew, least = roster.crew(work.profession), least_levels(work)
-    choice = None if crew.deferred else choose(crew, roster.instances, work.agent, least)
-    if choice:
-        _assign(draft, asked.workspace_id, asked.attempt_id, asked.task_id, work, choice)
-    elif roster.waiting >= QUEUE_TASKS_MAX:
-        draft.add(_refusal(asked))
+    asked = Asked(requested.workspace_id, requested.task_id, requested.attempt_id)
+    selection = select(work, roster, draft.blobs)
+    if selection.refusal:
+        draft.add(refusal(asked, work, selection.refusal))
+    elif selection.pick and selection.choices:
+        _doubt(draft, asked, work, selection.pick, selection.choices)
     else:
-        reason = explain_none(crew, work.profession, work.agent, least)
-        draft.add(_queueing(asked, reason))
-        need_one(draft, asked.workspace_id, work.profession, work.agent)
+        place(draft, asked, narrowed(work, selection.professions), selection.pick)
+
+
+def place(draft: Draft[Rosters], asked: Asked, work: Work, pick: Pick | None) -> None:
+    """Assign an attempt of which it is known who may do it, or queue it."""
+    roster, least = draft.state.of(asked.workspace_id), least_levels(work)
+    professions = (work.profession,) if work.profession else tuple(sorted(work.professions))
+    crews = [roster.crew(profession) for profession in professions]
+    idle = [crew for crew in crews if not crew.deferred]
+    choice = choose(idle, roster.instances, work.agent, least)
+    if choice:
+        _assign(draft, asked, work, choice, pick)
+    elif roster.waiting >= QUEUE_TASKS_MAX and asked.attempt_id not in roster.attempts:
+        draft.add(_full(asked, work))
+    else:
+        draft.add(_queueing(asked, work, _explain(crews, professions, work, least), pick))
+        wanted = pick.ranked[0].profession if pick and not work.profession else work.profession
+        need_one(draft, asked.workspace_id, wanted, work.agent)
+
+
+def _explain(crews: list[Crew], professions: tuple[str, ...], work: Work, least: Levels) -> str:
+    told = [explain_none(*each, work.agent, least) for each in zip(crews, professions, strict=True)]
+    return told[0] if len(told) == 1 else f"none of {len(told)} professions that may do it: {'; '.join(told[:3])}"
+
+
+def answer(draft: Draft[Rosters], closed: ReviewClosed) -> None:
+    """Somebody has said which profession should do a task that was in doubt."""
+    doubted = draft.state.of(closed.workspace_id).attempts.get(closed.review_id)
+    if not isinstance(doubted, Doubted):
+        return
+    asked = Asked(closed.workspace_id, doubted.task_id, closed.review_id)
+    chosen = closed.choice or doubted.choices[0]
+    if not closed.approved or chosen not in doubted.choices:
+        draft.add(refusal(asked, doubted.work, f"nobody chose a profession for the task: {closed.reason}"))
+        return
+    who = next((vote.reviewer for vote in closed.votes if vote.approve), "nobody")
+    pick = doubted.pick.model_copy(update={"chosen_by": who})
+    place(draft, asked, narrowed(doubted.work, (chosen,)), pick)
 
 
 def settle(draft: Draft[Rosters], report: task.TaskCompleted | task.TaskFailed) -> None:
@@ -66,9 +114,10 @@ def assign_waiting(draft: Draft[Rosters], workspace_id: str, profession: str) ->
         if len(draft.facts) >= FACTS_MAX or (before and size > BYTES_MAX):
             draft.add(task.AssignmentsDeferred(workspace_id=workspace_id, profession=profession))
             return
-        choice = choose(crew, roster.instances, waiting.work.agent, least_levels(waiting.work))
+        choice = choose((crew,), roster.instances, waiting.work.agent, least_levels(waiting.work))
         assert choice, f"attempt {attempt_id} is next but no instance fits it"
-        _assign(draft, workspace_id, attempt_id, waiting.task_id, waiting.work, choice)
+        asked = Asked(workspace_id, waiting.task_id, attempt_id)
+        _assign(draft, asked, waiting.work, choice, waiting.pick)
 
 
 def resume(draft: Draft[Rosters], workspace_id: str, profession: str) -> None:
@@ -77,45 +126,68 @@ def resume(draft: Draft[Rosters], workspace_id: str, profession: str) -> None:
     assign_waiting(draft, workspace_id, profession)
 
 
-def _assign(
-    draft: Draft[Rosters], workspace_id: str, attempt_id: str, task_id: str, work: Work, choice: Choice
-) -> None:
-    instance = draft.state.of(workspace_id).instances[choice.instance_id]
+def _assign(draft: Draft[Rosters], asked: Asked, work: Work, choice: Choice, pick: Pick | None) -> None:
+    instance = draft.state.of(asked.workspace_id).instances[choice.instance_id]
     draft.add(
         task.TaskAssigned(
-            workspace_id=workspace_id,
-            task_id=task_id,
-            attempt_id=attempt_id,
+            workspace_id=asked.workspace_id,
+            task_id=asked.task_id,
+            attempt_id=asked.attempt_id,
             instance_id=instance.instance_id,
             node_id=instance.node_id,
             node_session=instance.node_session,
             incarnation=instance.incarnation,
             deadline_ms=draft.now_ms + work.timeout_ms if work.timeout_ms > 0 else 0,
-            work=work,
+            work=narrowed(work, (instance.profession,)),
             reasons=choice.reasons,
             runners_up=choice.runners_up,
+            pick=pick,
         )
     )
 
 
-def _queueing(asked: task.TaskRequested, reason: str) -> task.TaskQueued:
+def _queueing(asked: Asked, work: Work, reason: str, pick: Pick | None) -> task.TaskQueued:
     return task.TaskQueued(
         workspace_id=asked.workspace_id,
         task_id=asked.task_id,
         attempt_id=asked.attempt_id,
-        work=asked.work,
+        work=work,
         reason=reason,
+        pick=pick,
     )
 
 
-def _refusal(asked: task.TaskRequested) -> task.TaskLost:
+def _doubt(draft: Draft[Rosters], asked: Asked, work: Work, pick: Pick, choices: tuple[str, ...]) -> None:
+    if draft.state.of(asked.workspace_id).waiting >= QUEUE_TASKS_MAX:
+        draft.add(_full(asked, work))
+        return
+    draft.add(
+        task.TaskDoubted(
+            workspace_id=asked.workspace_id,
+            task_id=asked.task_id,
+            attempt_id=asked.attempt_id,
+            work=work,
+            pick=pick,
+            choices=choices,
+            reason=doubt_on(pick),
+        )
+    )
+
+
+def _full(asked: Asked, work: Work) -> task.TaskLost:
+    waiting = f"{QUEUE_TASKS_MAX} tasks wait in it"
+    return refusal(asked, work, f"the queue of workspace {asked.workspace_id} is full: {waiting}")
+
+
+def refusal(asked: Asked, work: Work, reason: str) -> task.TaskLost:
+    """The attempt can go to nobody."""
     return task.TaskLost(
         workspace_id=asked.workspace_id,
-        run_id=asked.work.run_id,
+        run_id=work.run_id,
         task_id=asked.task_id,
         attempt_id=asked.attempt_id,
         code="refused",
-        reason=f"the queue of workspace {asked.workspace_id} is full: {QUEUE_TASKS_MAX} tasks wait in it",
+        reason=reason,
     )
 
 

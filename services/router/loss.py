@@ -2,7 +2,7 @@
 
 from bus.decider import DECISION_RECORDS_MAX, Draft
 from services.records.task import AttemptCancelled, CancelRequested, TaskLost
-from services.router.roster_state import OPEN, Assigned, Doomed, Rosters, Waiting
+from services.router.roster_state import OPEN, Assigned, Doomed, Doubted, Rosters, Waiting
 
 FACTS_MAX = DECISION_RECORDS_MAX - 20
 """A decision begins no further loss or assignment when it has so many facts; that leaves room for its end."""
@@ -11,7 +11,7 @@ FACTS_MAX = DECISION_RECORDS_MAX - 20
 def cancel(draft: Draft[Rosters], asked: CancelRequested) -> None:
     """Take an attempt out of the queue, or have its node stop it; what is over already stays as it is."""
     attempt = draft.state.of(asked.workspace_id).attempts.get(asked.attempt_id)
-    if isinstance(attempt, Waiting):
+    if isinstance(attempt, Waiting | Doubted):
         draft.add(
             AttemptCancelled(
                 workspace_id=asked.workspace_id,
@@ -47,7 +47,8 @@ def time_out(draft: Draft[Rosters], workspace_id: str, attempt_id: str) -> None:
 def stop_waiting(draft: Draft[Rosters], workspace_id: str, attempt_id: str) -> None:
     """An attempt has waited as long as it may."""
     waiting = draft.state.of(workspace_id).attempts[attempt_id]
-    assert isinstance(waiting, Waiting), f"attempt {attempt_id} waited too long but does not wait"
+    assert isinstance(waiting, Waiting | Doubted), f"attempt {attempt_id} waited too long but does not wait"
+    who = "nobody said which profession should do" if isinstance(waiting, Doubted) else _nobody(waiting)
     draft.add(
         TaskLost(
             workspace_id=workspace_id,
@@ -55,9 +56,13 @@ def stop_waiting(draft: Draft[Rosters], workspace_id: str, attempt_id: str) -> N
             task_id=waiting.task_id,
             attempt_id=attempt_id,
             code="queue_timeout",
-            reason=f"no instance of {waiting.work.profession} took the task in {waiting.work.queue_timeout_ms} ms",
+            reason=f"{who} the task in {waiting.work.queue_timeout_ms} ms",
         )
     )
+
+
+def _nobody(waiting: Waiting) -> str:
+    return f"no instance of {' or '.join(waiting.professions)} took"
 
 
 def say_losses(draft: Draft[Rosters], workspace_id: str) -> None:

@@ -14,6 +14,9 @@ from services.router.index import SCALE, Index, Points, weigh_terms
 from services.router.skills import fold_skill
 from services.router.text import read_terms
 
+MATCHER = "terms-1"
+"""Version of the words, weights and margins below: it changes when a ranking can, so that a replay shows it."""
+
 MARGIN_MIN = 350
 """Thousandths of points that the first must be ahead of the second to be accepted; tuned in `bench/routing.py`."""
 

@@ -4,6 +4,7 @@ First the hard filter: profession, agent, least skill levels, a free slot. Then 
 are above the least ones, past success, and the free share of the slots; of equals the smallest id.
 """
 
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -32,14 +33,15 @@ class Choice(NamedTuple):
     runners_up: tuple[Candidate, ...]
 
 
-def choose(crew: Crew, instances: Map[str, Instance], agent: str, least: Levels) -> Choice | None:
-    """The best of the free instances that can take such a task; None when there is none."""
+def choose(crews: Iterable[Crew], instances: Map[str, Instance], agent: str, least: Levels) -> Choice | None:
+    """The best of the free instances of these crews that can take such a task; None when there is none."""
     ranked: list[tuple[int, str, int]] = []
-    for kind in crew.kinds:
-        if kind.free and has_agent(kind, agent) and has_levels(kind, least):
-            skill = score_skills(kind, least) if least else 0
-            for listed, name in kind.free[: RUNNERS_UP_MAX + 1]:
-                ranked.append((listed - skill, name, skill))
+    for crew in crews:
+        for kind in crew.kinds:
+            if kind.free and has_agent(kind, agent) and has_levels(kind, least):
+                skill = score_skills(kind, least) if least else 0
+                for listed, name in kind.free[: RUNNERS_UP_MAX + 1]:
+                    ranked.append((listed - skill, name, skill))
     if not ranked:
         return None
     ranked.sort()

@@ -1,9 +1,10 @@
 """Provision: when tasks wait that no instance will take, the roster asks for one more."""
 
 from bus.decider import Draft
+from services.records.content import Work
 from services.records.task import InstanceNeeded
 from services.router.crew import Crew, has_free, is_hoped_for, is_possible
-from services.router.roster_state import Rosters
+from services.router.roster_state import Rosters, Waiting
 
 ON_DEMAND_MAX = 4
 """Most instances of a profession that a workspace has on demand, those on their way included."""
@@ -30,11 +31,20 @@ def need_one(draft: Draft[Rosters], workspace_id: str, profession: str, agent: s
 
 def _need(draft: Draft[Rosters], workspace_id: str, profession: str, agent: str, crew: Crew) -> InstanceNeeded:
     tasks = sum(len(demand.ranks) for demand in crew.demands if demand.agent == agent)
+    wanted = [demand.ranks.first() for demand in crew.demands if demand.agent == agent]
+    work = next(_work_of(draft, workspace_id, first[1]) for first in wanted if first)
     wait = "1 task waits" if tasks == 1 else f"{tasks} tasks wait"
     return InstanceNeeded(
         workspace_id=workspace_id,
         need_id=draft.new_id("need", workspace_id, profession, agent),
         profession=profession,
         agent=agent,
+        profession_digest=work.professions.get(profession, ""),
         reason=f"{wait} for {profession}{f' with agent {agent}' if agent else ''} and none is free or on its way",
     )
+
+
+def _work_of(draft: Draft[Rosters], workspace_id: str, attempt_id: str) -> Work:
+    waiting = draft.state.of(workspace_id).attempts[attempt_id]
+    assert isinstance(waiting, Waiting), f"attempt {attempt_id} stands in the queue but does not wait"
+    return waiting.work

@@ -1,8 +1,8 @@
 """The role router.roster: which instance gets which attempt and why, and what waits, in each workspace.
 
 What the parts hold: `roster_state` the state, `roster_facts` and `roster_deadlines` what a fact changes in it, `crew`
-and `queue` the instances and the waiting tasks of a profession, `placement` the choice among instances; `assignment`,
-`loss`, `membership` and `provision` the decisions.
+and `queue` the instances and the waiting tasks of a profession, `selection` the choice among professions, `placement`
+the one among instances; `assignment`, `loss`, `membership` and `provision` the decisions.
 """
 
 from collections.abc import Callable
@@ -12,7 +12,8 @@ from bus.deadline import Deadlines
 from bus.decider import Draft, Role
 from bus.record import DeadlineReached, Envelope, Record
 from services.records import event, task
-from services.router.assignment import request, resume, settle
+from services.records.review import ReviewClosed
+from services.router.assignment import answer, request, resume, settle
 from services.router.loss import cancel, say_losses, stop_waiting, time_out
 from services.router.membership import accept, drain, end, expire_need, refuse, release, stop, welcome
 from services.router.roster_deadlines import (
@@ -26,12 +27,14 @@ from services.router.roster_deadlines import (
 )
 from services.router.roster_facts import SAYS, evolve
 from services.router.roster_state import Rosters
+from services.router.selection import digests_of
 
 _DECISIONS: dict[type[Record], Callable[[Draft[Rosters], Any], None]] = {
     task.TaskRequested: request,
     task.CancelRequested: cancel,
     task.TaskCompleted: settle,
     task.TaskFailed: settle,
+    ReviewClosed: answer,
     event.InstanceAccepted: accept,
     event.InstanceReady: welcome,
     event.InstanceDraining: drain,
@@ -59,6 +62,12 @@ def decide(draft: Draft[Rosters], heard: Envelope) -> None:
         decision(draft, heard.record)
 
 
+def needs(state: Rosters, heard: Envelope) -> tuple[str, ...]:
+    """The professions to choose from, for a task that names none."""
+    record: Any = heard.record
+    return digests_of(record.work) if isinstance(record, task.TaskRequested) else ()
+
+
 def deadlines(state: Rosters) -> Deadlines:
     return state.deadlines
 
@@ -72,4 +81,5 @@ ROSTER: Role[Rosters] = Role(
     decide=decide,
     evolve=evolve,
     deadlines=deadlines,
+    needs=needs,
 )

@@ -6,6 +6,7 @@ from typing import Any
 from bus.deadline import Deadlines
 from bus.record import Fact
 from services.records import task
+from services.records.content import Work
 from services.router.instance import GONE
 from services.router.roster_state import Roster, Waiting
 
@@ -41,14 +42,25 @@ def _assigned(deadlines: Deadlines, before: Roster, after: Roster, fact: task.Ta
         deadlines = deadlines.clear(name_of(QUEUE, fact.workspace_id, fact.attempt_id))
     if fact.deadline_ms:
         deadlines = deadlines.set(name_of(TIMEOUT, fact.workspace_id, fact.attempt_id), fact.deadline_ms)
-    return _idling(deadlines, fact.workspace_id, after, fact.work.profession, time_ms)
+    deadlines = _idling(deadlines, fact.workspace_id, after, fact.work.profession, time_ms)
+    waiting = before.attempts.get(fact.attempt_id)
+    if isinstance(waiting, Waiting) and not waiting.work.profession:
+        deadlines = _all_idling(deadlines, fact.workspace_id, after, waiting.work, time_ms)
+    return deadlines
 
 
 def _queued(deadlines: Deadlines, before: Roster, after: Roster, fact: task.TaskQueued, time_ms: int) -> Deadlines:
+    name = name_of(QUEUE, fact.workspace_id, fact.attempt_id)
+    if fact.work.queue_timeout_ms > 0 and name not in deadlines.times:  # one that was in doubt has waited since then
+        deadlines = deadlines.set(name, time_ms + fact.work.queue_timeout_ms)
+    return _all_idling(deadlines, fact.workspace_id, after, fact.work, time_ms)
+
+
+def _doubted(deadlines: Deadlines, before: Roster, after: Roster, fact: task.TaskDoubted, time_ms: int) -> Deadlines:
     if fact.work.queue_timeout_ms > 0:
         name = name_of(QUEUE, fact.workspace_id, fact.attempt_id)
         deadlines = deadlines.set(name, time_ms + fact.work.queue_timeout_ms)
-    return _idling(deadlines, fact.workspace_id, after, fact.work.profession, time_ms)
+    return deadlines
 
 
 def _settled(deadlines: Deadlines, before: Roster, after: Roster, fact: task.TasksSettled, time_ms: int) -> Deadlines:
@@ -73,7 +85,7 @@ def _given_up(
         deadlines = _mourning(deadlines, fact.workspace_id, after, time_ms)
     attempt = before.attempts.get(fact.attempt_id)
     if isinstance(attempt, Waiting):
-        deadlines = _idling(deadlines, fact.workspace_id, after, attempt.work.profession, time_ms)
+        deadlines = _all_idling(deadlines, fact.workspace_id, after, attempt.work, time_ms)
     return deadlines
 
 
@@ -144,11 +156,19 @@ def _idling(deadlines: Deadlines, workspace_id: str, roster: Roster, profession:
     return deadlines
 
 
+def _all_idling(deadlines: Deadlines, workspace_id: str, roster: Roster, work: Work, time_ms: int) -> Deadlines:
+    """The same for each profession that may do this work."""
+    for profession in (work.profession,) if work.profession else sorted(work.professions):
+        deadlines = _idling(deadlines, workspace_id, roster, profession, time_ms)
+    return deadlines
+
+
 _Move = Callable[[Deadlines, Roster, Roster, Any, int], Deadlines]
 
 _MOVES: dict[type[Fact], _Move] = {
     task.TaskAssigned: _assigned,
     task.TaskQueued: _queued,
+    task.TaskDoubted: _doubted,
     task.TasksSettled: _settled,
     task.TaskLost: _given_up,
     task.AttemptCancelled: _given_up,

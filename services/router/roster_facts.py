@@ -15,6 +15,7 @@ from services.router.roster_state import (
     OPEN,
     Assigned,
     Doomed,
+    Doubted,
     Roster,
     Rosters,
     Waiting,
@@ -22,10 +23,12 @@ from services.router.roster_state import (
     remembered,
     with_crew,
     with_doomed,
+    with_doubted,
     with_load,
     with_member,
     with_waiting,
     without_attempt,
+    without_doubted,
     without_member,
     without_waiting,
 )
@@ -46,9 +49,7 @@ def evolve(state: Rosters, fact: Fact, time_ms: int) -> Rosters:
 
 
 def _assigned(roster: Roster, fact: task.TaskAssigned, time_ms: int) -> Roster:
-    waiting = roster.attempts.get(fact.attempt_id)
-    if isinstance(waiting, Waiting):
-        roster = without_waiting(roster, fact.attempt_id, waiting)
+    roster = _out_of_line(roster, fact.attempt_id)
     assigned = Assigned(
         fact.task_id, fact.work.run_id, fact.instance_id, fact.node_id, fact.node_session, fact.incarnation, OPEN
     )
@@ -57,8 +58,21 @@ def _assigned(roster: Roster, fact: task.TaskAssigned, time_ms: int) -> Roster:
 
 
 def _queued(roster: Roster, fact: task.TaskQueued, time_ms: int) -> Roster:
+    roster = _out_of_line(roster, fact.attempt_id)
     place = Place(demand_of(fact.work), rank_of(fact.work.priority, time_ms, roster.arrivals))
-    return with_waiting(roster, fact.attempt_id, Waiting(fact.task_id, fact.work, place))
+    return with_waiting(roster, fact.attempt_id, Waiting(fact.task_id, fact.work, place, fact.pick))
+
+
+def _doubted(roster: Roster, fact: task.TaskDoubted, time_ms: int) -> Roster:
+    return with_doubted(roster, fact.attempt_id, Doubted(fact.task_id, fact.work, fact.pick, fact.choices))
+
+
+def _out_of_line(roster: Roster, attempt_id: str) -> Roster:
+    """Without what an attempt waited for, if it did."""
+    attempt = roster.attempts.get(attempt_id)
+    if isinstance(attempt, Waiting):
+        return without_waiting(roster, attempt_id, attempt)
+    return without_doubted(roster) if isinstance(attempt, Doubted) else roster
 
 
 def _settled(roster: Roster, fact: task.TasksSettled, time_ms: int) -> Roster:
@@ -85,10 +99,10 @@ def _cancelled(roster: Roster, fact: task.AttemptCancelled, time_ms: int) -> Ros
     return _given_up(roster, fact.attempt_id, attempt, CANCELLED)
 
 
-def _given_up(roster: Roster, attempt_id: str, attempt: Waiting | Assigned, status: str) -> Roster:
+def _given_up(roster: Roster, attempt_id: str, attempt: Waiting | Doubted | Assigned, status: str) -> Roster:
     """An attempt that waits is over; one that holds a slot keeps it, and stays what it became first."""
-    if isinstance(attempt, Waiting):
-        return without_attempt(without_waiting(roster, attempt_id, attempt), attempt_id)
+    if isinstance(attempt, Waiting | Doubted):
+        return without_attempt(_out_of_line(roster, attempt_id), attempt_id)
     if attempt.status != OPEN:
         return roster
     return roster._replace(attempts=roster.attempts.set(attempt_id, attempt._replace(status=status)))
@@ -155,6 +169,8 @@ def _need_ended(roster: Roster, fact: task.NeedEnded, time_ms: int) -> Roster:
             for attempt_id in in_order(demand):
                 waiting = roster.attempts[attempt_id]
                 assert isinstance(waiting, Waiting), f"attempt {attempt_id} stands in the queue but does not wait"
+                if any(is_possible(roster.crew(other), demand.agent) for other in waiting.professions):
+                    continue  # instances of another profession may do it
                 doomed[attempt_id] = Doomed(waiting.task_id, waiting.work.run_id, "", "refused", fact.reason)
                 roster = without_waiting(roster, attempt_id, waiting)
     return with_doomed(roster, doomed) if doomed else roster
@@ -190,6 +206,7 @@ _Fold = Callable[[Roster, Any, int], Roster]
 _FOLDS: dict[type[Fact], _Fold] = {
     task.TaskAssigned: _assigned,
     task.TaskQueued: _queued,
+    task.TaskDoubted: _doubted,
     task.TasksSettled: _settled,
     task.TaskLost: _lost,
     task.AttemptCancelled: _cancelled,

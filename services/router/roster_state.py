@@ -7,6 +7,7 @@ from immutables import Map
 
 from bus.deadline import Deadlines
 from services.records.content import Work
+from services.records.task import Pick
 from services.router.crew import NOBODY, Crew, joined, left, relisted
 from services.router.instance import Instance
 from services.router.queue import Place, queued, unqueued
@@ -18,11 +19,25 @@ OPEN, LOST, CANCELLED = "open", "lost", "cancelled"
 
 
 class Waiting(NamedTuple):
-    """An attempt without an instance."""
+    """An attempt without an instance, in the queue of each profession that may do it."""
 
     task_id: str
     work: Work
     place: Place
+    pick: Pick | None = None
+
+    @property
+    def professions(self) -> tuple[str, ...]:
+        return (self.work.profession,) if self.work.profession else tuple(sorted(self.work.professions))
+
+
+class Doubted(NamedTuple):
+    """An attempt of which somebody has to say what profession should do it."""
+
+    task_id: str
+    work: Work
+    pick: Pick
+    choices: tuple[str, ...]
 
 
 class Assigned(NamedTuple):
@@ -47,7 +62,7 @@ class Doomed(NamedTuple):
     reason: str
 
 
-Attempt: TypeAlias = Waiting | Assigned | Doomed
+Attempt: TypeAlias = Waiting | Doubted | Assigned | Doomed
 
 
 class Roster(NamedTuple):
@@ -56,7 +71,7 @@ class Roster(NamedTuple):
     instances: Map[str, Instance] = Map()
     attempts: Map[str, Attempt] = Map()
     crews: Map[str, Crew] = Map()
-    waiting: int = 0
+    waiting: int = 0  # tasks, those in doubt too
     arrivals: int = 0  # of waiting tasks, ever
     doomed: tuple[str, ...] = ()  # attempts, in the order in which their loss is said
     said: int = 0  # of those
@@ -130,18 +145,30 @@ def without_member(roster: Roster, instance_id: str) -> Roster:
 
 
 def with_waiting(roster: Roster, attempt_id: str, waiting: Waiting) -> Roster:
-    crew = roster.crew(waiting.work.profession)
-    crew = crew._replace(demands=queued(crew.demands, attempt_id, waiting.place))
-    roster = with_crew(roster, waiting.work.profession, crew)
+    for profession in waiting.professions:
+        crew = roster.crew(profession)
+        crew = crew._replace(demands=queued(crew.demands, attempt_id, waiting.place))
+        roster = with_crew(roster, profession, crew)
     attempts = roster.attempts.set(attempt_id, waiting)
     return roster._replace(attempts=attempts, waiting=roster.waiting + 1, arrivals=roster.arrivals + 1)
 
 
 def without_waiting(roster: Roster, attempt_id: str, waiting: Waiting) -> Roster:
     """Without an attempt in the queue; it stays among the attempts."""
-    crew = roster.crew(waiting.work.profession)
-    crew = crew._replace(demands=unqueued(crew.demands, attempt_id, waiting.place))
-    return with_crew(roster, waiting.work.profession, crew)._replace(waiting=roster.waiting - 1)
+    for profession in waiting.professions:
+        crew = roster.crew(profession)
+        crew = crew._replace(demands=unqueued(crew.demands, attempt_id, waiting.place))
+        roster = with_crew(roster, profession, crew)
+    return roster._replace(waiting=roster.waiting - 1)
+
+
+def with_doubted(roster: Roster, attempt_id: str, doubted: Doubted) -> Roster:
+    return roster._replace(attempts=roster.attempts.set(attempt_id, doubted), waiting=roster.waiting + 1)
+
+
+def without_doubted(roster: Roster) -> Roster:
+    """Without an attempt in doubt; it stays among the attempts."""
+    return roster._replace(waiting=roster.waiting - 1)
 
 
 def without_attempt(roster: Roster, attempt_id: str) -> Roster:

@@ -44,6 +44,8 @@ class ReviewShown(Shown):
     workspace_id: str
     closes_at: int | None
     reason: str | None
+    choices: list[str] = Field(description="What can be chosen, the most suitable first.")
+    question: str | None
 
 
 class SeenVersion(Body):
@@ -61,6 +63,7 @@ class VoteDraft(Body):
 
     approve: bool
     comment: Text = ""
+    choice: Annotated[str, Field(max_length=200, description="Which of the choices; the first if empty.")] = ""
     roles: Annotated[
         list[Annotated[str, Field(max_length=200)]],
         Field(default_factory=list, max_length=64, description="`role:NAME` or `profession:NAME` that you hold."),
@@ -118,6 +121,7 @@ async def vote(vote: VoteDraft, gateway: Behind, asking: Asking, review_id: Anno
         roles=_titles(asking.caller, review.workspace_id, vote.roles),
         approve=vote.approve,
         comment=vote.comment,
+        choice=vote.choice,
         seen=seen,
     )
     answered = await gateway.desk.ask(ask, asking, review.workspace_id)
@@ -155,4 +159,6 @@ def _show(review: Review) -> ReviewShown:
         workspace_id=review.workspace_id,
         closes_at=review.closes_at_ms or None,
         reason=review.reason or None,
+        choices=list(review.choices),
+        question=review.question or None,
     )

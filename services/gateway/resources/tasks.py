@@ -9,6 +9,7 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import Field
 
 from services.audit.tasks import Task
+from services.audit.why import describe
 from services.gateway.answer import Fresh, Page, Turning, show, shown, written
 from services.gateway.caller import Caller, Calling, needs
 from services.gateway.definition import keep_value
@@ -17,7 +18,7 @@ from services.gateway.gateway import PREFIX, Behind, Gateway
 from services.gateway.rejection import NotFound, Rejected
 from services.gateway.resources.field import Body, Name, Shown, Written, example
 from services.records.content import NAMES_MAX
-from services.records.task import TaskAnswerRequested
+from services.records.task import Candidate, Pick, Reason, TaskAnswerRequested
 
 router = APIRouter(prefix=f"{PREFIX}/tasks", tags=["tasks"])
 
@@ -74,6 +75,63 @@ async def get_task(
 ) -> Response:
     """Show one task."""
     return show(request, _show(_find(gateway, caller, task_id)))
+
+
+class Wanted(Shown):
+    """What an attempt was asked for with."""
+
+    at: int
+    profession: str | None
+    skills: dict[str, int]
+    agent: str | None
+    text: str | None
+    priority: int
+
+
+class AttemptExplained(Shown):
+    """What was decided about one attempt, and why."""
+
+    attempt_id: str
+    asked: Wanted
+    status: str = Field(description="asked, queued, doubted, assigned, completed, failed, lost or cancelled.")
+    waits: list[dict[str, Any]]
+    pick: Pick | None = Field(description="How a profession was found, where the task named none.")
+    choices: list[str] = Field(description="What could be chosen, where somebody had to be asked.")
+    assigned_at: int | None
+    instance_id: str | None
+    node_id: str | None
+    score: float | None
+    reasons: list[Reason]
+    runners_up: list[Candidate]
+    ended_at: int | None
+    end_reason: str | None
+
+
+class TaskExplained(Shown):
+    """A task, and why each attempt at it went where it went."""
+
+    task_id: str
+    run_id: str
+    workspace_id: str
+    stage: str
+    execution: int
+    item: int | None
+    attempts: list[AttemptExplained]
+
+
+@router.get(
+    "/{task_id}/why",
+    **shown(TaskExplained, "The attempts, with the parts of each score and who came after the chosen one."),
+    **needs("viewer", "tasks:read"),
+)
+async def explain_task(
+    request: Request, gateway: Behind, caller: Calling, task_id: Annotated[Name, Path()], _fresh: None = Fresh
+) -> Response:
+    """Say why a task was given to an instance, or why it waits; of any task, not only those of people."""
+    found = gateway.reading.cases.cases.get(task_id)
+    if found is None or not caller.sees(found.workspace_id):
+        raise NotFound(f"task {task_id}")
+    return show(request, TaskExplained.model_validate(describe(found)))
 
 
 @router.post("/{task_id}/answer", response_model=TaskAnswered, **needs("approver", "tasks:write"))

@@ -12,6 +12,7 @@ from bus.errors import Refused
 from bus.log import Log
 from services.gateway.views.alarms import AlarmView
 from services.gateway.views.answers import AnswerView
+from services.gateway.views.cases import CaseView
 from services.gateway.views.follower import Follower
 from services.gateway.views.instances import InstanceView
 from services.gateway.views.keys import KeyView
@@ -30,11 +31,11 @@ class Reading:
         self._log = log
         self.instances, self.runs, self.reviews, self.tasks = InstanceView(), RunView(), ReviewView(), TaskView()
         self.nodes, self.alarms, self.professions = NodeView(), AlarmView(), ProfessionView()
-        self.keys = KeyView()
+        self.keys, self.cases = KeyView(), CaseView()
         self.answers = AnswerView(LANGUAGE)
         views = (
             *(self.instances, self.runs, self.reviews, self.tasks),
-            *(self.nodes, self.alarms, self.professions, self.keys, self.answers),
+            *(self.nodes, self.alarms, self.professions, self.keys, self.cases, self.answers),
         )
         self.followers = {channel: Follower(log, codec, channel, views) for channel in STATE_CHANNELS}
 

@@ -48,6 +48,14 @@ stages:
 """
 
 
+OPEN = """
+id: open
+stages:
+  - {id: words, agent: script, instructions: Write the user manual of the release, next: [doubt]}
+  - {id: doubt, agent: script, instructions: look into the thing}
+"""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
     """What a call was answered with."""

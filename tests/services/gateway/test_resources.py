@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from services.audit.why import EXPLAINED, Case, fold_cases
 from tests.eventually import eventually
-from tests.services.gateway.served import ASKING, FLOW, WAITING, Served, served
+from tests.services.gateway.served import ASKING, FLOW, OPEN, WAITING, Served, served
 
 
 @pytest.fixture
@@ -176,3 +177,34 @@ async def test_every_refusal_is_a_problem(api: Served, method: str, path: str, s
     assert (found.status, found.body["status"]) == (status, status)
     assert found.headers["Content-Type"] == "application/problem+json"
     assert found.body["detail"]
+
+
+async def test_a_task_without_a_profession_is_explained_and_one_in_doubt_is_asked_for(api: Served) -> None:
+    run_id = (await api.call("POST", "/runs", {"workflow": OPEN})).body["run_id"]
+
+    async def in_doubt() -> list[dict[str, str]]:
+        return list((await api.call("GET", f"/reviews?run_id={run_id}&status=open")).body["items"])
+
+    [review] = await eventually(in_doubt)
+    assert "look into the thing" in review["question"]
+    wrong = await api.call("POST", f"/reviews/{review['review_id']}/votes", {"approve": True, "choice": "cook"})
+    assert (wrong.status, "none of the choices" in wrong.body["detail"]) == (409, True)
+    choice = {"approve": True, "choice": "data_analyst"}
+    assert (await api.call("POST", f"/reviews/{review['review_id']}/votes", choice)).status == 201
+    await eventually(lambda: _status(api, run_id, "completed"))
+    trace = str((await api.call("GET", f"/runs/{run_id}/trace")).body)
+    tasks = {case.stage: task_id for task_id, case in await _cases(api, run_id)}
+    words = (await api.call("GET", f"/tasks/{tasks['words']}/why")).body["attempts"][0]
+    assert words["pick"]["ranked"][0]["profession"] == "technical_writer"
+    assert {reason["part"] for reason in words["reasons"]} == {"success", "load"}
+    assert "as technical_writer" in trace
+    doubt = (await api.call("GET", f"/tasks/{tasks['doubt']}/why")).body["attempts"][0]
+    assert doubt["pick"]["chosen_by"]
+    assert "data_analyst" in doubt["choices"]
+    assert (await api.call("GET", "/tasks/nobody/why")).status == 404
+
+
+async def _cases(api: Served, run_id: str) -> list[tuple[str, Case]]:
+    records = api.system.bus.subscribe("task", EXPLAINED, live=False)
+    found = fold_cases([envelope async for envelope in records])
+    return [(task_id, case) for task_id, case in found.items() if case.run_id == run_id]

@@ -11,7 +11,7 @@ from services.orchestrator import reviews as module
 from services.orchestrator.reviews import COMMENT_BYTES_MAX, COMMENTS_BYTES_MAX, REVIEWS, VOTES_MAX
 from services.orchestrator.reviews_state import Reviews
 from services.records import language_codec
-from services.records.content import Read
+from services.records.content import Read, Work
 from services.records.review import (
     ReviewClosed,
     ReviewEscalated,
@@ -21,7 +21,16 @@ from services.records.review import (
     VoteRecorded,
     VoteRefused,
 )
-from services.records.task import CancelRequested, ReviewRequested, RunEnded, StageEnded
+from services.records.task import (
+    CancelRequested,
+    Fit,
+    Pick,
+    ReviewRequested,
+    RunEnded,
+    StageEnded,
+    TaskDoubted,
+    TaskLost,
+)
 
 DAY_MS = 24 * 3600 * 1000
 DRAFT = Read(name="draft", version=2, digest="sha256:d2")
@@ -308,3 +317,46 @@ def test_the_end_of_a_run_closes_all_its_reviews() -> None:
     reviews = opened().when(requested("r2")).when(requested("q", run_id="other"))
     reviews.when(RunEnded(workspace_id="w", run_id="run", status="failed")).then_types(ReviewClosed, ReviewClosed)
     assert sorted(reviews.state.open) == ["q"]
+
+
+def doubted() -> Scenario[Reviews]:
+    """A review on who should do a task."""
+    work = Work(run_id="run", stage="write", execution=1, instructions="do what is to be done")
+    ranked = (Fit(profession="tester", score=1.2), Fit(profession="writer", score=1.1))
+    fact = TaskDoubted(
+        workspace_id="w",
+        task_id="task",
+        attempt_id="r",
+        work=work,
+        pick=Pick(matcher="terms-1", certainty=0.2, ranked=ranked),
+        choices=("tester", "writer"),
+        reason="tester is not clearly ahead of writer",
+    )
+    return given(REVIEWS).when(fact).then_types(ReviewOpened)
+
+
+def test_a_task_in_doubt_opens_a_review_with_its_words_and_the_choices() -> None:
+    (fact,) = doubted().facts
+    assert isinstance(fact, ReviewOpened)
+    assert (fact.review_id, fact.choices, fact.by) == ("r", ("tester", "writer"), ())
+    assert "do what is to be done" in fact.question
+
+
+@pytest.mark.parametrize(("choice", "taken"), [("writer", "writer"), ("", "tester")])
+def test_the_first_answer_chooses_or_takes_what_stands_first(choice: str, taken: str) -> None:
+    scenario = doubted().when(vote(roles=(), choice=choice)).then_types(VoteRecorded, ReviewClosed)
+    fact = scenario.facts[1]
+    assert isinstance(fact, ReviewClosed)
+    assert (fact.approved, fact.choice) == (True, taken)
+
+
+def test_what_is_none_of_the_choices_does_not_count() -> None:
+    assert "none of the choices: tester, writer" in refusal(doubted().when(vote(roles=(), choice="cook")))
+    assert "nothing to choose" in refusal(opened().when(vote(seen=(), choice="cook")))
+
+
+def test_a_review_on_who_should_do_a_task_ends_with_the_attempt() -> None:
+    lost = TaskLost(workspace_id="w", run_id="run", task_id="task", attempt_id="r", code="queue_timeout", reason="late")
+    (fact,) = doubted().when(lost).then_types(ReviewClosed).facts
+    assert isinstance(fact, ReviewClosed)
+    assert (fact.approved, fact.choice) == (False, "")

@@ -1,59 +1,39 @@
 """A small world around the roster that thinks slowly: it checks every fact by brute force over plain lists.
 
 It shares no code with the roster: who may take a task, which score that has and which task is next it works out anew.
+Only which profession a text suits it takes from the roster's word, and looks whether that one was allowed.
 """
 
 from __future__ import annotations
 
 import hashlib
 import random
-from dataclasses import dataclass, field
 from fractions import Fraction
 
 from bus.record import Fact, Record
 from bus.testing import given
-from services.records import event, task
+from services.records import event, review, task
 from services.records.content import Resources, Work
 from services.router.roster import ROSTER
 from services.router.roster_state import Rosters
-
-AGEING_MS = 10_000
-PROFESSIONS, AGENTS, SKILLS = ("tester", "writer"), ("script", "claude"), ("coding", "typing")
-
-
-@dataclass(kw_only=True)
-class Being:
-    """An instance, as the world sees it."""
-
-    name: str
-    profession: str
-    agent: str
-    skills: dict[str, int]
-    slots: int
-    on_demand: bool
-    session: str = ""
-    incarnation: int = 0
-    is_ready: bool = False
-    held: list[str] = field(default_factory=list)
-    good: int = 0
-    all: int = 0
-
-
-@dataclass(kw_only=True)
-class Try:
-    """An attempt, as the world sees it. Its ends are what runs would take for one."""
-
-    asked: task.TaskRequested
-    place: str = "asked"  # waiting, held, over
-    since_ms: int = 0
-    turn: int = 0
-    given_to: task.TaskAssigned | None = None
-    ends: list[str] = field(default_factory=list)
+from tests.services.router.roster_cast import (
+    AGEING_MS,
+    AGENTS,
+    BLOBS,
+    DIGESTS,
+    PROFESSIONS,
+    SKILLS,
+    WORDS,
+    Being,
+    Try,
+    score,
+    who_may,
+)
 
 
 class World:
     def __init__(self, rng: random.Random) -> None:
-        self.rng, self.roster, self.serial = rng, given(ROSTER), 0
+        self.rng, self.roster, self.serial = rng, given(ROSTER, blobs=BLOBS), 0
         self.beings: dict[str, Being] = {}
         self.tries: dict[str, Try] = {}
         self.needs: list[str] = []
@@ -63,7 +43,7 @@ class World:
 
     def step(self) -> None:
         happenings = [self.ask, self.ask, self.ask, self.report, self.report, self.cancel, self.make, self.make]
-        self.rng.choice([*happenings, self.remake, self.drain, self.take_off, self.refuse, self.wait])()
+        self.rng.choice([*happenings, self.tell, self.remake, self.drain, self.take_off, self.refuse, self.pass_time])()
 
     def ask(self) -> None:
         rng, self.serial = self.rng, self.serial + 1
@@ -71,8 +51,10 @@ class World:
             run_id="run",
             stage="stage",
             execution=1,
-            profession=rng.choice(PROFESSIONS),
+            profession=rng.choice([*PROFESSIONS, *PROFESSIONS, ""]),
             agent=rng.choice(["", "", "", *AGENTS]),
+            professions=DIGESTS,
+            instructions=rng.choice(WORDS),
             skills={skill: rng.randint(1, 10) for skill in SKILLS if rng.random() < 0.3},
             timeout_ms=rng.choice([0, 20_000, 600_000]),
             queue_timeout_ms=rng.choice([0, 15_000, 90_000]),
@@ -80,10 +62,38 @@ class World:
         )
         name = f"t{self.serial}"
         asked = task.TaskRequested(workspace_id="w", task_id=name, attempt=1, attempt_id=name, work=work)
-        self.tries[name] = Try(asked=asked)
-        takers = self.takers(work)
+        one = self.tries[name] = Try(asked=asked, among=who_may(work, self.beings.values()))
+        takers = self.takers(one)
         self.hear(asked)
-        assert self.tries[name].place == ("held" if takers else "waiting"), f"{asked} led to {self.roster.facts}"
+        if not one.among:
+            assert (one.place, one.ends) == ("over", ["lost"]), f"nobody can do {asked}: {self.roster.facts}"
+        elif work.profession or not work.instructions:
+            assert one.place == ("held" if takers else "waiting"), f"{asked} led to {self.roster.facts}"
+
+    def tell(self) -> None:
+        """Somebody says who should do a task in doubt, or that nobody should."""
+        doubted = [name for name, one in self.tries.items() if one.place == "doubted"]
+        if not doubted:
+            return
+        name = self.rng.choice(doubted)
+        one, choice = self.tries[name], self.rng.choice(["", *self.tries[name].among])
+        approved = self.rng.random() < 0.8
+        if approved and choice:
+            one.among = (choice,)
+        self.hear(
+            review.ReviewClosed(
+                workspace_id="w",
+                review_id=name,
+                run_id="run",
+                stage="stage",
+                execution=1,
+                approved=approved,
+                reason="1 for",
+                votes=(review.Vote(reviewer="ann", approve=approved, choice=choice),),
+                choice=choice if approved else "",
+            )
+        )
+        assert one.place in (("held", "waiting") if approved else ("over",)), f"{name} led to {self.roster.facts}"
 
     def report(self) -> None:
         held = [one for one in self.tries.values() if one.given_to]
@@ -194,11 +204,8 @@ class World:
         need_id = self.needs.pop(0) if self.needs else "unknown"
         self.hear(event.InstanceRefused(workspace_id="w", instance_id="", ask_id=need_id, reason="the quota is used"))
 
-    def wait(self) -> None:
-        self.pass_time(self.rng.choice([1, 100, 5_000, 30_000]))
-
-    def pass_time(self, ms: int) -> None:
-        until_ms = self.roster.now_ms + ms
+    def pass_time(self) -> None:
+        until_ms = self.roster.now_ms + self.rng.choice([1, 100, 5_000, 30_000])
         while (first := ROSTER.deadlines(self.roster.state).first()) and first[0] <= until_ms:
             self.roster.when_deadline()
             assert ROSTER.deadlines(self.roster.state).times.get(first[1]) != first[0], f"{first} was not moved"
@@ -223,33 +230,27 @@ class World:
             self.story.append((fact, self.roster.now_ms))
         for being in self.beings.values():
             assert len(being.held) <= being.slots, f"{being} has more than its slots"
-        stuck = [one for one in self.tries.values() if one.place == "waiting" and self.takers(one.asked.work)]
+        stuck = [one for one in self.tries.values() if one.place == "waiting" and self.takers(one)]
         assert not stuck, f"these wait although somebody is free: {stuck}"
 
-    def takers(self, work: Work) -> list[tuple[Fraction, str]]:
-        """All who could take this work now, the best first."""
+    def takers(self, one: Try) -> list[tuple[Fraction, str]]:
+        """All who could take this task now, the best first."""
+        work = one.asked.work
         able = [
             being
             for being in self.beings.values()
             if being.is_ready
             and len(being.held) < being.slots
-            and being.profession == work.profession
+            and being.profession in one.among
             and work.agent in ("", being.agent)
             and all(being.skills.get(skill, 0) >= level for skill, level in work.skills.items())
         ]
-        return sorted((-self.score(being, work), being.name) for being in able)
-
-    def score(self, being: Being, work: Work) -> Fraction:
-        load = 300 * (being.slots - len(being.held)) // being.slots
-        success = 300 * (being.good + 4) // (being.all + 4)
-        room = sum(10 - level for level in work.skills.values())
-        above = sum(being.skills[skill] - level for skill, level in work.skills.items())
-        skills = (400 * above // room if room else 400) if work.skills else 0
-        return Fraction(load + success + skills, 1_000)
+        return sorted((-score(being, work), being.name) for being in able)
 
     def _TaskAssigned(self, fact: task.TaskAssigned) -> None:  # noqa: N802 — named after the fact that it checks
         one = self.tries[fact.attempt_id]
-        takers = self.takers(fact.work)
+        self.picked(one, fact.work, fact.pick)
+        takers = self.takers(one)
         assert fact.instance_id == takers[0][1], f"{takers[0]} suits better than {fact}"
         assert round(sum(reason.score for reason in fact.reasons), 6) == float(-takers[0][0])
         told = [(round(-other.score, 6), other.instance_id) for other in fact.runners_up]
@@ -259,13 +260,14 @@ class World:
                 rival
                 for rival in self.tries.values()
                 if rival.place == "waiting"
-                and rival.asked.work.profession == fact.work.profession
-                and self.takers(rival.asked.work)
+                and self.beings[fact.instance_id].profession in rival.among
+                and self.takers(rival)
             ]
             assert max(rivals, key=self.urgency) is one, f"{fact} was not the next"
         being = self.beings[fact.instance_id]
         assert (fact.node_session, fact.incarnation) == (being.session, being.incarnation)
-        assert one.place in ("asked", "waiting"), f"{fact} was over or assigned already"
+        assert one.place in ("asked", "doubted", "waiting"), f"{fact} was over or assigned already"
+        assert fact.work.profession == being.profession
         being.held.append(fact.attempt_id)
         one.place, one.given_to = "held", fact
 
@@ -278,6 +280,24 @@ class World:
         self.serial += 1
         one.place, one.since_ms, one.turn = "waiting", self.roster.now_ms, self.serial
         assert fact.reason
+        self.picked(one, fact.work, fact.pick)
+
+    def _TaskDoubted(self, fact: task.TaskDoubted) -> None:  # noqa: N802
+        one = self.tries[fact.attempt_id]
+        assert sorted(fact.choices) == list(one.among)
+        one.place, one.since_ms = "doubted", self.roster.now_ms
+
+    def picked(self, one: Try, work: Work, pick: task.Pick | None) -> None:
+        """Where words decided, the profession that they suit is one of those that may do it."""
+        if one.asked.work.profession:
+            assert pick is None
+            return
+        assert pick
+        first = pick.ranked[0].profession
+        assert first in one.among or pick.chosen_by
+        if one.asked.work.instructions:
+            one.among = (work.profession,)
+            assert pick.chosen_by or (work.profession == first and pick.certainty >= 0.5)
 
     def _TasksSettled(self, fact: task.TasksSettled) -> None:  # noqa: N802
         for name in fact.attempts:
@@ -318,9 +338,7 @@ class World:
         being.is_ready = fact.status == "ready"
 
     def _InstanceNeeded(self, fact: task.InstanceNeeded) -> None:  # noqa: N802
-        waiting = [
-            t for t in self.tries.values() if t.place == "waiting" and t.asked.work.profession == fact.profession
-        ]
+        waiting = [t for t in self.tries.values() if t.place == "waiting" and fact.profession in t.among]
         assert any(one.asked.work.agent == fact.agent for one in waiting), f"{fact} but nobody waits"
         self.needs.append(fact.need_id)
 
@@ -334,7 +352,7 @@ class World:
         assert being.on_demand
         assert not being.held
         waiting = [one for one in self.tries.values() if one.place == "waiting"]
-        assert being.profession not in {one.asked.work.profession for one in waiting}
+        assert being.profession not in {name for one in waiting for name in one.among}
 
     def _NeedEnded(self, fact: task.NeedEnded) -> None:  # noqa: N802
         self.needs = [need for need in self.needs if need != fact.need_id]
@@ -342,7 +360,7 @@ class World:
     # How it ends.
 
     def come_to_rest(self) -> None:
-        """All that is held ends, and for all that waits somebody comes."""
+        """All that is held ends, for all that waits somebody comes, and all that is asked is answered."""
         for profession in PROFESSIONS:
             for agent in AGENTS:
                 self.serial += 1
@@ -352,6 +370,8 @@ class World:
                 )
                 self.beings[being.name] = being
                 self.start(being)
+        while any(one.place == "doubted" for one in self.tries.values()):
+            self.tell()
         while held := [one for one in self.tries.values() if one.place == "held"]:
             self.answer(held[0], "good")
             assert held[0].place == "over"
