@@ -19,7 +19,7 @@ TRACED: Mapping[str, tuple[type[Record], ...]] = {"task": TASK, "event": EVENT, 
 
 
 class NothingToTrace(Exception):
-    """No record names this run."""
+    """No record names this."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -90,7 +90,7 @@ class _Growth:
                 known = self._cover(Node(envelope=envelope))
                 parent.children.append(known)
             if known is not None:
-                self._subjects.update((subject, known) for subject in _subjects(envelope.record))
+                self._subjects.update((subject, known) for subject in subjects_of(envelope.record))
         for node in self._nodes.values():
             node.children.sort(key=lambda child: (child.envelope.time_ms, *child.at))
         return root
@@ -102,7 +102,7 @@ class _Growth:
         raise NothingToTrace(f"no record names a run {self._run_id}")
 
     def _parent(self, record: Record) -> Node | None:
-        return next((self._subjects[s] for s in _subjects(record) if s in self._subjects), None)
+        return next((self._subjects[s] for s in subjects_of(record) if s in self._subjects), None)
 
     def _cover(self, top: Node) -> Node:
         waiting = [top]
@@ -127,7 +127,7 @@ def run_of(envelope: Envelope) -> str:
     return str(work.run_id if work else getattr(record, "run_id", ""))
 
 
-def _subjects(record: Record) -> Iterator[str]:
+def subjects_of(record: Record) -> Iterator[str]:
     """What a record is about, the narrowest first."""
     work = getattr(record, "work", None) or record
     for name in ("attempt_id", "task_id"):
@@ -169,5 +169,20 @@ def describe(node: Node) -> dict[str, object]:
         "partition": at.number,
         "offset": at.offset,
         "cause": envelope.origin.cause,
+        "actor": actor_of(envelope),
         "summary": summarise(envelope.record),
     }
+
+
+def actor_of(envelope: Envelope) -> str:
+    """Who acted: the role that decided, the person who asked, or the instance or node that reports."""
+    record = envelope.record
+    names = ("actor", "voter", "reviewer", "instance_id", "node_id")
+    return envelope.origin.role or next((str(value) for name in names if (value := getattr(record, name, ""))), "")
+
+
+def is_bad(node: Node) -> bool:
+    """Whether something went wrong there."""
+    kind = type(node.envelope.record).__name__
+    status = getattr(node.envelope.record, "status", "")
+    return status == "failed" or kind.endswith(("Refused", "Failed", "Lost", "Conflicted"))

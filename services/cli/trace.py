@@ -1,8 +1,8 @@
-"""`clawx trace RUN`: how a run came about, as a tree of causes."""
+"""`clawx trace ID`: how something came about, or what it led to, as a tree of causes over all channels."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -13,32 +13,72 @@ if TYPE_CHECKING:
     from services.audit.trace import Node
     from services.settings import Settings
 
-RunId = Annotated[str, typer.Argument(metavar="RUN", help="Id of the run.")]
+Subject = Annotated[
+    str,
+    typer.Argument(
+        metavar="ID",
+        help="A run, task, attempt, instance or record; an artifact as RUN/NAME, RUN/NAME@VERSION, workspace:NAME or "
+        "sha256:…; or a place in the log such as task/0/12.",
+    ),
+]
+Effects = Annotated[bool, typer.Option("--effects", help="The other direction: what it led to.")]
+Form = Literal["text", "json", "mermaid", "dot", "html"]
+Format = Annotated[Form, typer.Option("--format", help="html is one page that needs nothing else.")]
 
 
-def trace(run_id: RunId, bus: Bus = "", server: Server = "", data: Data = None, as_json: Json = False) -> None:
-    """Print what led to what in a run. Over all channels, with times and reasons."""
-    from services.audit.trace import NothingToTrace, to_json
+def trace(
+    subject: Subject,
+    effects: Effects = False,
+    form: Format = "text",
+    bus: Bus = "",
+    server: Server = "",
+    data: Data = None,
+    as_json: Json = False,
+) -> None:
+    """Print what led to what. Over all channels, with times, reasons and who acted."""
+    from services.audit.trace import NothingToTrace
     from services.cli.loop import run_async
-    from services.cli.terminal import print_line
-    from services.cli.trace_tree import print_tree
 
+    if as_json and form not in ("text", "json"):
+        raise Wrong(f"--json and --format {form} each print another form: give one of them")
     try:
-        root = run_async(_read(read_settings(bus, server, data), run_id))
+        root = run_async(_read(read_settings(bus, server, data), subject, effects))
     except NothingToTrace as error:
         raise Wrong(str(error)) from error
-    if as_json:
-        print_line(to_json(root))
-    else:
-        print_tree(root)
+    _print(root, subject, "json" if as_json else form)
 
 
-async def _read(settings: Settings, run_id: str) -> Node:
-    from services.audit.trace import TRACED, build_trace
+async def _read(settings: Settings, subject: str, effects: bool) -> Node:
+    from services.audit.explanation import explain
+    from services.audit.trace import TRACED
     from services.cli.connection import reading
 
     envelopes = []
     async with reading(settings) as bus:
         for channel, types in TRACED.items():
             envelopes += [envelope async for envelope in bus.subscribe(channel, types, live=False)]
-    return build_trace(run_id, envelopes)
+    return explain(subject, envelopes, effects=effects)
+
+
+def _print(root: Node, subject: str, form: Form) -> None:
+    from services.cli.terminal import print_line
+
+    match form:
+        case "text":
+            from services.cli.trace_tree import print_tree
+
+            print_tree(root)
+        case "json":
+            from services.audit.trace import to_json
+
+            print_line(to_json(root))
+        case "html":
+            from services.audit.trace_page import write_page
+
+            print_line(write_page(root, subject))
+        case "mermaid" | "dot":
+            from services.audit.trace_drawing import draw_trace
+            from services.diagram import to_dot, to_mermaid
+
+            write = to_mermaid if form == "mermaid" else to_dot
+            print_line(write(draw_trace(root, subject)).rstrip("\n"))

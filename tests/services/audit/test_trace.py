@@ -186,7 +186,7 @@ def test_each_node_says_what_stands_on_the_log() -> None:
     story = whole_run()
     tree = json.loads(to_json(build_trace(RUN, story.envelopes)))
     assert set(tree) == {
-        "id", "type", "role", "time_ms", "channel", "partition", "offset", "cause", "summary", "children"
+        "id", "type", "role", "time_ms", "channel", "partition", "offset", "cause", "actor", "summary", "children"
     }  # fmt: skip
     nodes = list(_walk(tree))
     assert {(n["channel"], n["partition"], n["offset"]) for n in nodes} == {
