@@ -19,7 +19,8 @@ def lock(name: str, *what: str) -> None:
 
 def main() -> None:
     """Lock what checks the project first, so that what runs it is the same in both."""
-    extras = ["--extra", "kafka", "--extra", "postgres", "--extra", "proof", "--extra", "oidc"]
+    names = ("kafka", "model", "oidc", "postgres", "proof")
+    extras = [word for name in names for word in ("--extra", name)]
     lock("dev.lock", *extras, "--group", "dev")
     lock("run.lock", *extras, "--group", "build", "--constraint", "requirements/dev.lock")
 

@@ -39,6 +39,8 @@ class Settings:
         0  # 1: each worker of a node that runs as root gets a user of its own, and no more may read root's files
     )
     docker_image: str = ""  # that workers in containers run in; it has a Python of our age
+    secrets: str = ""  # names of variables and paths of files, with commas between, that this node's agents may get
+    model_url: str = ""  # of the OpenAI-compatible endpoint that agents call unless they are told another one
     required_limits: str = ""  # layers, with commas between, without which this node starts no worker
     host: str = "127.0.0.1"  # of the gateway
     port: int = 7420

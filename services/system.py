@@ -114,6 +114,8 @@ class System:
             required_limits=tuple(filter(None, map(str.strip, settings.required_limits.split(",")))),
             own_users=bool(settings.own_users),
             docker_image=settings.docker_image,
+            secrets=tuple(filter(None, map(str.strip, settings.secrets.split(",")))),
+            model_url=settings.model_url,
         )
         self.node = node = Node(self.log, self.codec, self.blobs, self.clock, node_settings)
         self._serve(stack, "node", node.run, node.close)

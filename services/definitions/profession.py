@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections import Counter
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field, StringConstraints, ValidationError, field_validator, model_validator
 from pydantic_core import PydanticCustomError
@@ -30,9 +30,15 @@ EXAMPLES_MAX = 2_000
 EXAMPLE_CHARACTERS_MAX = 2_000
 TASKS_MAX = 1_000
 
+HOSTS_MAX = 64
+HOST_PATTERN = r"^(\*\.)?[A-Za-z0-9]([A-Za-z0-9.\-]*[A-Za-z0-9])?:[0-9]{1,5}$"
+
 PROFESSION_PATTERN = r"^\w[\w.\-]*$"
 
 ProfessionId = Annotated[str, StringConstraints(pattern=PROFESSION_PATTERN, max_length=100)]
+Host = Annotated[str, StringConstraints(pattern=HOST_PATTERN, max_length=260)]
+"""A name or address and a port, such as `api.example.com:443`; `*.` in front stands for all names below it."""
+
 Words = Annotated[tuple[Label, ...], Field(max_length=WORDS_MAX)]
 ExampleText = Annotated[str, StringConstraints(min_length=1, max_length=EXAMPLE_CHARACTERS_MAX)]
 ExampleTexts = Annotated[tuple[ExampleText, ...], Field(max_length=EXAMPLES_MAX)]
@@ -74,6 +80,12 @@ class Config(Model):
     quality_threshold: Annotated[float, Field(ge=0, le=1)] = 0.0
 
 
+class Network(Model):
+    """What its workers may reach; nothing else where the driver can keep them from it."""
+
+    hosts: Annotated[tuple[Host, ...], Field(max_length=HOSTS_MAX)] = ()
+
+
 class Examples(Model):
     """Tasks as people would write them; the router learns from these."""
 
@@ -94,6 +106,8 @@ class Profession(Model):
     collaboration: Collaboration = Collaboration()
     config: Config = Config()
     agent: Label = "script"
+    parameters: dict[str, Any] | None = Field(default=None, alias="with")
+    network: Network | None = None
     resource_class: ResourceClass = RESOURCE_CLASS_DEFAULT
     instructions: Wording = Wording()
     examples: Examples = Examples()

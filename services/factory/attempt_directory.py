@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from bus.blobs import BlobStore
-from services.factory.agents.command import STDOUT, stdout_name
 from services.factory.agents.port import Input, Output
+from services.factory.agents.program import STDOUT, stdout_name
 from services.factory.file_name import file_name
 from services.records.content import Artifact
 

@@ -11,6 +11,7 @@ from bus.clock import Clock
 from bus.errors import BusError
 from bus.record import Envelope
 from services.factory import end_report
+from services.factory.agents.catalogue import KEYS
 from services.factory.agents.envelope import EnvelopeBroken
 from services.factory.agents.port import TERMINATE_MS, Assignment, Input, Outcome, Output, failed
 from services.factory.attempt_directory import inputs_by_digest
@@ -18,7 +19,10 @@ from services.factory.background import Background
 from services.factory.held_instance import Attempt, HeldInstance
 from services.factory.journal import Journal
 from services.factory.output_store import OutputStore
+from services.factory.profile import THINKING, ProfileMissing, Profiles, lay_profession, merge_parameters
+from services.factory.provider_calls import ProviderCalls
 from services.factory.reports import Reports
+from services.factory.secrets import Secrets, SecretUnknown
 from services.factory.telemetry import Telemetry
 from services.records.content import Content
 from services.records.task import TaskAssigned
@@ -45,13 +49,19 @@ class Attempts:
         self,
         *,
         blobs: BlobStore,
+        store: OutputStore,
+        secrets: Secrets,
+        profiles: Profiles,
+        model_url: str,
         clock: Clock,
         journal: Journal,
         reports: Reports,
         telemetry: Telemetry,
         background: Background,
     ) -> None:
-        self._blobs, self._store = blobs, OutputStore(blobs)
+        self._blobs, self._store, self._secrets = blobs, store, secrets
+        self._profiles, self._model_url = profiles, model_url
+        self.calls = ProviderCalls(clock, self._key_of)
         self._clock, self._journal, self._reports, self._telemetry = clock, journal, reports, telemetry
         self._background = background
         self._loop = asyncio.get_running_loop()
@@ -101,22 +111,46 @@ class Attempts:
         if attempt.has_files:
             attempt.laying = self._background.start(self._lay(attempt))
         else:
-            self._give(attempt, inputs_by_digest(attempt.order.work.inputs))
+            self._give(attempt, inputs_by_digest(attempt.order.work.inputs), attempt.order.work.parameters, {})
         if not attempt.has_ended:
             self._write_journal(attempt)
             self._set_deadline(attempt)
 
     async def _lay(self, attempt: Attempt) -> None:
-        """Put the inputs where the worker finds them, then let it work."""
+        """Put the inputs, and for agents that read what their profession says, where the worker finds them, then let
+        it work."""
+        held = attempt.held
         try:
             inputs = await attempt.directory.lay(attempt.order.work.inputs, self._blobs)
-        except (BusError, OSError) as error:
+            if attempt.agent in THINKING:
+                order = held.order
+                held.profession = await self._profiles.find(order.profession, order.profession_digest)
+                if held.profession:
+                    lay_profession(held.profession, attempt.directory.path)
+        except (BusError, OSError, ProfileMissing) as error:
             self.end(attempt.attempt_id, failed(f"the inputs could not be laid down: {error}"))
             return
         attempt.laying = None
-        self._give(attempt, inputs)
+        try:
+            self._give(attempt, inputs, *self._equip(attempt))
+        except SecretUnknown as error:
+            self.end(attempt.attempt_id, failed(str(error)))
 
-    def _give(self, attempt: Attempt, inputs: Mapping[str, Input]) -> None:
+    def _equip(self, attempt: Attempt) -> tuple[str, Mapping[str, str]]:
+        """The parameters of an attempt, and its secrets. Raises SecretUnknown."""
+        order, held = attempt.order, attempt.held
+        parameters = merge_parameters(
+            order.work.parameters, held.profession, held.order.model, self._model_url, attempt.agent
+        )
+        attempt.secrets = self._secrets.find(parameters, KEYS.get(attempt.agent, ()))
+        return parameters, self._secrets.read(attempt.secrets)
+
+    def _key_of(self, attempt_id: str) -> str:
+        """The references of the secrets that an attempt calls providers with."""
+        attempt = self._open.get(attempt_id)
+        return ",".join(sorted(attempt.secrets.values())) if attempt else ""
+
+    def _give(self, attempt: Attempt, inputs: Mapping[str, Input], parameters: str, secrets: Mapping[str, str]) -> None:
         order, held = attempt.order, attempt.held
         assert held.worker
         work = order.work
@@ -131,7 +165,8 @@ class Attempts:
             attempt_id=order.attempt_id,
             profession=work.profession or held.order.profession,
             agent=attempt.agent,
-            parameters=work.parameters,
+            parameters=parameters,
+            secrets=secrets,
             inputs=inputs,
             outputs=directory.output_paths(work.outputs) if directory else dict.fromkeys(work.outputs, ""),
             deadline_ms=attempt.deadline_ms,
@@ -188,6 +223,12 @@ class Attempts:
             return
         attempt.has_ended = True
         attempt.clear_timer()
+        outcome = replace(
+            outcome,
+            result=self._secrets.strike(outcome.result),
+            error=self._secrets.strike(outcome.error),
+            usage={**attempt.usage, **outcome.usage},
+        )
         if not outcome.ok and attempt.stop_code:
             partial = self._find_partial(attempt)
             outcome = replace(outcome, code=attempt.stop_code, error=attempt.stop_reason, outputs=partial)
@@ -266,9 +307,14 @@ class Attempts:
                 run_id=order.work.run_id,
                 stage=order.work.stage,
                 attempt_id=attempt_id,
-                line=line[:LINE_CHARS_MAX],
+                line=self._secrets.strike(line)[:LINE_CHARS_MAX],
             )
             self._telemetry.add(output, attempt.trace)
+
+    def use(self, attempt_id: str, usage: Mapping[str, int]) -> None:
+        """Note what an attempt has used so far, so that it is told however the attempt ends."""
+        if attempt := self._open.get(attempt_id):
+            attempt.usage = usage
 
 
 def _bases(attempt: Attempt) -> dict[str, int]:

@@ -2,9 +2,11 @@
 
 import asyncio
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from services.definitions.profession import Profession
 from services.factory.agents.port import Assignment
 from services.factory.attempt_directory import AttemptDirectory
 from services.factory.drivers.port import Worker
@@ -22,6 +24,7 @@ class HeldInstance:
     directory: Path
     starting: asyncio.Future[None] | None = None  # until the worker has said hello or failed to
     worker: Worker | None = None
+    profession: Profession | None = None  # where its agent needs to know more than a name
     is_ready: bool = False
     stop_reason: str | None = None
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
@@ -47,6 +50,11 @@ class HeldInstance:
         return f"{self.order.instance_id}.{self.order.incarnation}"
 
     @property
+    def agent(self) -> str:
+        """That it was ordered with, else its profession's."""
+        return self.order.agent or (self.profession.agent if self.profession else "script")
+
+    @property
     def slots(self) -> int:
         return max(1, self.order.resources.slots)
 
@@ -62,6 +70,8 @@ class Attempt:
     deadline_ms: int
     started_at_ms: int = 0
     assignment: Assignment | None = None  # once the worker has it
+    secrets: Mapping[str, str] = field(default_factory=dict)  # references by variable
+    usage: Mapping[str, int] = field(default_factory=dict)  # so far
     is_journalled: bool = False
     has_ended: bool = False
     stop_code: str = ""
@@ -77,7 +87,7 @@ class Attempt:
     @property
     def agent(self) -> str:
         """The stage's agent, else the instance's."""
-        return self.order.work.agent or self.held.order.agent or "script"
+        return self.order.work.agent or self.held.agent
 
     @property
     def has_files(self) -> bool:

@@ -14,6 +14,7 @@ from services.factory.drivers.port import Driver, WorkerFailed, WorkerPlan
 from services.factory.file_name import file_name
 from services.factory.held_instance import HeldInstance
 from services.factory.journal import Journal
+from services.factory.profile import THINKING, ProfileMissing, Profiles, lay_profession
 from services.factory.reports import Reports
 from services.records.instance import InstanceStarting, InstanceStopping
 from services.records.node import WorkerGone, WorkerStarted
@@ -32,12 +33,13 @@ class Holdings:
         stop_grace_ms: int,
         live: Callable[[str], Coroutine[Any, Any, None]],
         attempts: Attempts,
+        profiles: Profiles,
         journal: Journal,
         reports: Reports,
         background: Background,
     ) -> None:
         self._directory, self._drivers, self._stop_grace_ms = directory, drivers, stop_grace_ms
-        self._live, self._attempts, self._journal = live, attempts, journal
+        self._live, self._attempts, self._profiles, self._journal = live, attempts, profiles, journal
         self._reports, self._background = reports, background
         self._held: dict[str, HeldInstance] = {}
 
@@ -90,19 +92,32 @@ class Holdings:
         self._write_journal(held)
         try:
             held.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+            await self._lay_profession(held)
         except OSError as error:
             raise WorkerFailed("directory", f"{held.directory} cannot be made: {error.strerror}") from error
+        except ProfileMissing as error:
+            raise WorkerFailed("profession", str(error)) from error
         held.worker = await driver.start(self._plan(held))
         self._write_journal(held, pid=held.worker.pid, born=held.worker.born)
+
+    async def _lay_profession(self, held: HeldInstance) -> None:
+        """What its profession says, before the worker starts; a script needs none."""
+        order = held.order
+        if order.profession_digest or order.agent in THINKING:
+            held.profession = await self._profiles.find(order.profession, order.profession_digest)
+        if held.profession and held.agent != "script":
+            lay_profession(held.profession, held.directory)
 
     def _plan(self, held: HeldInstance) -> WorkerPlan:
         return WorkerPlan(
             worker_id=f"{held.worker_id}.{held.session}",
             directory=held.directory,
-            agent=held.order.agent or "script",
+            agent=held.agent,
             resources=held.order.resources,
             ended=self._attempts.end,
             printed=self._attempts.print,
+            calls=self._attempts.calls,
+            used=self._attempts.use,
         )
 
     def _write_journal(self, held: HeldInstance, **process: int) -> None:

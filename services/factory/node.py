@@ -10,6 +10,7 @@ Node                joins its pool under a new random session, hears facts, ends
 
 import asyncio
 import logging
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,9 +34,12 @@ from services.factory.journal import Journal
 from services.factory.leftovers import kill_leftovers, read_boot
 from services.factory.lock import DirectoryLock
 from services.factory.node_session import NodeSession
+from services.factory.output_store import OutputStore
 from services.factory.past import report_past
+from services.factory.profile import Profiles
 from services.factory.pulse import take_pulses
 from services.factory.reports import Reports
+from services.factory.secrets import Secrets
 from services.factory.telemetry import Telemetry
 from services.records.content import Resources
 from services.records.instance import InstanceEnded, InstanceStarting, InstanceStopping
@@ -63,6 +67,8 @@ class NodeSettings:
     required_limits: tuple[str, ...] = ()  # layers without which no worker is started, see drivers/limits.py
     own_users: bool = True
     docker_image: str = ""  # for workers in containers
+    secrets: tuple[str, ...] = ()  # names of variables and paths of files that agents may be handed
+    model_url: str = ""  # of the endpoint for agents that take any model
     heartbeat_ms: int = 1_000
     lease_ms: int = 5_000
     start_timeout_ms: int = 5_000
@@ -132,7 +138,7 @@ class Node:
         self._lock = lock
         kill_leftovers(self._journal, self._instances)
         await report_past(
-            self._journal, self._reports, self._blobs, self._clock, self._settings.node_id, self._instances
+            self._journal, self._reports, self._store, self._clock, self._settings.node_id, self._instances
         )
 
     def _make_parts(self) -> None:
@@ -145,8 +151,15 @@ class Node:
             lost=lambda: kill_leftovers(self._journal, self._instances),
         )
         self._telemetry = Telemetry(self._publisher, self._codec, self._clock, self._log.partitions)
+        self._secrets = Secrets(settings.secrets, os.environ)
+        self._store = OutputStore(self._blobs, self._secrets)
+        profiles = Profiles(self._blobs)
         self._attempts = Attempts(
             blobs=self._blobs,
+            store=self._store,
+            secrets=self._secrets,
+            profiles=profiles,
+            model_url=settings.model_url,
             clock=self._clock,
             journal=self._journal,
             reports=self._reports,
@@ -178,6 +191,7 @@ class Node:
             stop_grace_ms=settings.stop_grace_ms,
             live=self._hearing.live,
             attempts=self._attempts,
+            profiles=profiles,
             journal=self._journal,
             reports=self._reports,
             background=self._background,

@@ -14,6 +14,7 @@ from bus.errors import BusError, Retryable
 from services.factory.agents.envelope import EnvelopeBroken
 from services.factory.agents.output_file import find_output
 from services.factory.agents.port import Outcome, Output
+from services.factory.secrets import REWRITTEN_BYTES_MAX, Secrets
 from services.records.content import INLINE_BYTES_MAX, Content
 
 logger = logging.getLogger(__name__)
@@ -31,8 +32,8 @@ _SNIFFED_BYTES = 4096
 class OutputStore:
     """Makes contents of outputs. `bases` are the versions of the inputs by name: what the writer of an output saw."""
 
-    def __init__(self, blobs: BlobStore) -> None:
-        self._blobs = blobs
+    def __init__(self, blobs: BlobStore, secrets: Secrets) -> None:
+        self._blobs, self._secrets = blobs, secrets
 
     def inline(self, outcome: Outcome, bases: Mapping[str, int]) -> tuple[Content, ...] | None:
         """The contents where all outputs are small texts, which costs no waiting; otherwise None."""
@@ -40,7 +41,7 @@ class OutputStore:
         for name, output in outcome.outputs.items():
             if output.text is None:
                 return None
-            data = output.text.encode()
+            data = self._secrets.strike(output.text).encode()
             total += len(data)
             if len(data) > INLINE_BYTES_MAX or total > INLINE_TOTAL_BYTES_MAX:
                 return None
@@ -67,7 +68,7 @@ class OutputStore:
         self, name: str, output: Output, bases: Mapping[str, int], directory: Path, inline_max: int
     ) -> Content:
         if output.path is None:
-            data = (output.text or "").encode()
+            data = self._secrets.strike(output.text or "").encode()
             media_type = output.media_type or "text/plain"
             if len(data) <= inline_max:
                 return _inline(name, data, media_type, bases)
@@ -75,12 +76,23 @@ class OutputStore:
             return _named(name, digest, len(data), media_type, bases)
         place = find_output(directory, name, output.path)
         media_type = output.media_type or guess_media_type(name, place)
+        if self._secrets.is_in(place):
+            place = self._strike(name, place)
         with place.open("rb") as file:
             data = file.read(inline_max + 1)
         if len(data) <= inline_max:
             return _inline(name, data, media_type, bases)
         digest = await self._put(name, place)
         return _named(name, digest, place.stat().st_size, media_type, bases)
+
+    def _strike(self, name: str, place: Path) -> Path:
+        """A copy of the file without secrets. It takes the place of the file, whose processes are gone."""
+        if place.stat().st_size > REWRITTEN_BYTES_MAX:
+            raise EnvelopeBroken(f"output {name!r} holds a secret of the node, and is too large to strike it out")
+        struck = self._secrets.strike_bytes(place.read_bytes())
+        place.unlink()
+        place.write_bytes(struck)
+        return place
 
     async def _put(self, name: str, content: bytes | Path) -> str:
         for attempt in range(1, STORE_ATTEMPTS_MAX + 1):

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bus.blobs import BlobStore
 from bus.clock import Clock
 from bus.record import derive_id
 from services.factory import end_report
@@ -22,11 +21,11 @@ REASON = "its node ended without being able to say so"
 
 
 async def report_past(
-    journal: Journal, reports: Reports, blobs: BlobStore, clock: Clock, node_id: str, instances: Path
+    journal: Journal, reports: Reports, store: OutputStore, clock: Clock, node_id: str, instances: Path
 ) -> None:
     """Report all that the journal shows open, in the order attempts, workers; returns when all of it is durable."""
     reports.repeat()
-    past = _Past(journal=journal, reports=reports, store=OutputStore(blobs), clock=clock)
+    past = _Past(journal=journal, reports=reports, store=store, clock=clock)
     for attempt_id, entry in list(journal.attempts.items()):
         await past.report_attempt(attempt_id, entry)
     await reports.drain()

@@ -9,9 +9,9 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from services.factory.agents.command import stdout_name
-from services.factory.agents.envelope import EnvelopeBroken, read_envelope
+from services.factory.agents.envelope import EnvelopeBroken, read_envelope, read_usage
 from services.factory.agents.port import FAILURES, Assignment, failed
+from services.factory.agents.program import stdout_name
 from services.factory.background import Background
 from services.factory.drivers.launching import Launching
 from services.factory.drivers.port import WorkerFailed, WorkerPlan
@@ -20,6 +20,12 @@ from services.factory.worker.frames import FRAME_BYTES_MAX, read_frame, write_as
 from services.factory.worker.launcher import PRINTED
 
 logger = logging.getLogger(__name__)
+
+
+ASKING_MAX = 256
+"""So many calls of one worker may wait for leave at once."""
+
+PROVIDER_CHARS_MAX = 200
 
 
 class FrameBroken(Exception):
@@ -48,6 +54,7 @@ class WorkerProcess:
         self._declared: dict[str, set[str]] = {}
         self._writer: asyncio.StreamWriter | None = None
         self._following: asyncio.Task[None] | None = None
+        self._asking: set[asyncio.Task[None]] = set()
         self._answered = True
 
     async def start(self, start_timeout_ms: int) -> None:
@@ -89,7 +96,11 @@ class WorkerProcess:
     async def _follow(self, reader: asyncio.StreamReader) -> None:
         """Act on frames until the worker is gone."""
         while act := await self._next(reader):
-            act()
+            try:
+                act()
+            except FrameBroken as error:
+                await self._expel(error)
+                return
 
     async def _next(self, reader: asyncio.StreamReader) -> Callable[[], None] | None:
         """What the next frame asks for; None when there will be no more. A worker that breaks the rules is ended."""
@@ -97,11 +108,14 @@ class WorkerProcess:
             line = await reader.readline()
             return self._understand(read_frame(line)) if line else None
         except (ValueError, FrameBroken) as error:
-            logger.error("worker %s broke the rules of its socket: %s", self._plan.worker_id, error)
-            await self._launching.kill(self._plan.worker_id)
+            await self._expel(error)
         except ConnectionError as error:
             logger.debug("the socket of worker %s ended: %s", self._plan.worker_id, error)
         return None
+
+    async def _expel(self, error: Exception) -> None:
+        logger.error("worker %s broke the rules of its socket: %s", self._plan.worker_id, error)
+        await self._launching.kill(self._plan.worker_id)
 
     def _understand(self, message: Mapping[str, Any]) -> Callable[[], None]:
         """What is to be done about a frame. What is said of attempts that this worker does not have is nothing."""
@@ -112,6 +126,12 @@ class WorkerProcess:
                 return self._hear_hello
             case {"line": str(line), "attempt": str(attempt_id)}:
                 return partial(self._hear_line, attempt_id, line)
+            case {"admit": int(number), "attempt": str(attempt_id), "provider": str(provider)}:
+                return partial(self._hear_ask, number, attempt_id, provider)
+            case {"answered": str(provider), "attempt": str(attempt_id), "limited_ms": int() | None as limited_ms}:
+                return partial(self._hear_answer, attempt_id, provider, limited_ms)
+            case {"used": dict(usage), "attempt": str(attempt_id)}:
+                return partial(self._hear_usage, attempt_id, usage)
             case {"ended": str(attempt_id), "code": str(code), "envelope": dict(envelope)}:
                 return partial(self._hear_end, attempt_id, code, envelope)
             case _:
@@ -127,6 +147,28 @@ class WorkerProcess:
     def _hear_line(self, attempt_id: str, line: str) -> None:
         if attempt_id in self._declared:
             self._plan.printed(attempt_id, line)
+
+    def _hear_ask(self, number: int, attempt_id: str, provider: str) -> None:
+        """Leave to call a provider; as many wait as it has attempts, and what asks for more breaks the rules."""
+        if attempt_id in self._declared and len(self._asking) < ASKING_MAX:
+            asking = self._background.start(self._admit(number, attempt_id, provider))
+            self._asking.add(asking)
+            asking.add_done_callback(self._asking.discard)
+
+    async def _admit(self, number: int, attempt_id: str, provider: str) -> None:
+        await self._plan.calls.admit(attempt_id, provider[:PROVIDER_CHARS_MAX])
+        self._send(admitted=number)
+
+    def _hear_answer(self, attempt_id: str, provider: str, limited_ms: int | None) -> None:
+        if attempt_id in self._declared:
+            self._plan.calls.answered(attempt_id, provider[:PROVIDER_CHARS_MAX], limited_ms)
+
+    def _hear_usage(self, attempt_id: str, usage: Mapping[str, Any]) -> None:
+        if attempt_id in self._declared:
+            try:
+                self._plan.used(attempt_id, read_usage(usage))
+            except EnvelopeBroken as error:
+                raise FrameBroken(str(error)) from error
 
     def _hear_end(self, attempt_id: str, code: str, envelope: Mapping[str, Any]) -> None:
         declared = self._declared.pop(attempt_id, None)
@@ -167,6 +209,8 @@ class WorkerProcess:
 
     async def close(self) -> None:
         """Let go of the socket."""
+        for asking in self._asking:
+            asking.cancel()
         if self._following:
             self._following.cancel()
             await asyncio.gather(self._following, return_exceptions=True)

@@ -30,9 +30,14 @@ class Child:
     """One started program. `children` are the numbers of all that some Child of this process will collect."""
 
     def __init__(
-        self, command: Sequence[str], directory: Path, environment: Mapping[str, str], children: set[int]
+        self,
+        command: Sequence[str],
+        directory: Path,
+        environment: Mapping[str, str],
+        children: set[int],
+        descriptors: Sequence[int] = (),
     ) -> None:
-        """Raises OSError if the system cannot start it."""
+        """Raises OSError if the system cannot start it. Besides its streams it gets these descriptors."""
         self._mark = os.fsencode(directory)
         self._children = children
         self._process = subprocess.Popen(
@@ -43,6 +48,7 @@ class Child:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             start_new_session=True,
+            pass_fds=descriptors,
         )
         self.pid = self._process.pid
         children.add(self.pid)

@@ -42,7 +42,7 @@ def read_envelope(found: Mapping[str, Any], declared: Collection[str]) -> Outcom
         result=_result(found.get("result")),
         outputs=_outputs(found.get("outputs"), declared),
         quality=_quality(found.get("quality")),
-        usage=_usage(found.get("usage")),
+        usage=read_usage(found.get("usage")),
         error=clean(error)[:ERROR_CHARS_MAX],
     )
 
@@ -119,7 +119,8 @@ def _quality(found: Any) -> float:
     return float(found)
 
 
-def _usage(found: Any) -> dict[str, int]:
+def read_usage(found: Any) -> dict[str, int]:
+    """Counts of what was used, by the names in USAGE."""
     if found is None:
         return {}
     if not isinstance(found, dict):

@@ -46,6 +46,8 @@ class Assignment:
     instructions: str = ""
     home: str = ""  # directory of the instance
     directory: str = ""  # of the attempt
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)  # values by variable; nowhere but in memory
+    proxy: str = ""  # address by which programs reach the network where there is no other way
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +75,22 @@ class Outcome:
 def failed(error: str, outputs: Mapping[str, Output] | None = None, *, code: str = "error") -> Outcome:
     """The outcome of an attempt that came to nothing, with the reason in a sentence."""
     return Outcome(ok=False, error=error[:ERROR_CHARS_MAX], outputs=outputs or {}, code=code)
+
+
+class Liaison(Protocol):
+    """What an agent and its node say to each other while an attempt is under way."""
+
+    async def admit(self, attempt_id: str, provider: str) -> None:
+        """Wait until one call to this provider may go."""
+        ...
+
+    def answered(self, attempt_id: str, provider: str, limited_ms: int | None = None) -> None:
+        """A call has ended; `limited_ms` where the provider wants fewer of them, and for so long none."""
+        ...
+
+    def used(self, attempt_id: str, usage: Mapping[str, int]) -> None:
+        """What the attempt has used so far, all told."""
+        ...
 
 
 class Agent(Protocol):

@@ -21,10 +21,10 @@ _CHUNK_BYTES = 64 * 1024
 
 
 class Stdout:
-    """Keeps what a program prints within limits, and finds the line that is its answer."""
+    """Keeps what a program prints within limits, tells each line, and finds the one that is its answer."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, path: Path, hear: Callable[[bytes], None]) -> None:
+        self._path, self._hear = path, hear
         self._kept = 0
         self._line = bytearray()
         self._line_length = 0
@@ -63,6 +63,8 @@ class Stdout:
         if self._line.strip():
             self.is_more_than_answer = bool(self.answer)
             self.answer, self.answer_length = bytes(self._line), self._line_length
+            if self._line_length <= ENVELOPE_BYTES_MAX:
+                self._hear(self.answer)
         self._line.clear()
         self._line_length = 0
 

@@ -1,12 +1,13 @@
 """The port of all drivers: starting a worker kept apart from the rest, and what a running worker can do."""
 
 from asyncio import Future
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from services.factory.agents.port import Assignment, Outcome
+from services.factory.provider_calls import ProviderCalls
 from services.records.content import Resources
 
 
@@ -28,6 +29,8 @@ class WorkerPlan:
     resources: Resources
     ended: Callable[[str, Outcome], None]  # an attempt, and how it ended
     printed: Callable[[str, str], None]  # an attempt, and a line
+    calls: ProviderCalls  # what its attempts ask providers for
+    used: Callable[[str, Mapping[str, int]], None]  # an attempt, and what it has used so far
 
 
 class Worker(Protocol):

@@ -1,7 +1,9 @@
 """Frames between a node and a worker: one JSON object a line, over one socket.
 
-node    {"attempt": ASSIGNMENT}  {"stop": ATTEMPT, "code": CODE}  {"ping": N}  {"end": true}
+node    {"attempt": ASSIGNMENT}  {"stop": ATTEMPT, "code": CODE}  {"ping": N}  {"admitted": N}  {"end": true}
 worker  {"hello": PID}  {"pong": N}  {"line": TEXT, "attempt": ATTEMPT}
+        {"admit": N, "attempt": ATTEMPT, "provider": NAME}
+        {"answered": NAME, "attempt": ATTEMPT, "limited_ms": N or null}  {"used": USAGE, "attempt": ATTEMPT}
         {"ended": ATTEMPT, "code": CODE, "envelope": ENVELOPE}
 """
 

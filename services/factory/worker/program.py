@@ -20,6 +20,7 @@ from services.factory.worker.frames import (
     read_frame,
     write_frame,
 )
+from services.factory.worker.liaison import NodeLiaison
 from services.factory.worker.line_rate import LineRate
 from services.factory.worker.parentage import adopt_orphans
 from services.factory.worker.process_tree import Process, find_descendants, kill_all
@@ -55,7 +56,8 @@ class Worker:
     def __init__(self, writer: asyncio.StreamWriter) -> None:
         self._writer = writer
         self._children: set[int] = set()
-        self._agents = make_agents(self._children)
+        self._liaison = NodeLiaison(self.tell)
+        self._agents = make_agents(self._children, self._liaison)
         self._attempts: dict[str, asyncio.Task[None]] = {}
         self._stops: dict[str, str] = {}
         self._is_closing = False
@@ -72,6 +74,8 @@ class Worker:
         elif "attempt" in message:
             assignment = read_assignment(message["attempt"])
             self._attempts[assignment.attempt_id] = asyncio.create_task(self._attempt(assignment))
+        elif "admitted" in message:
+            self._liaison.admitted(message["admitted"])
         elif "stop" in message:
             self._stop(message["stop"], message["code"])
         return "end" not in message

@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
-from services.factory.agents.command import CommandAgent
+from services.factory.agents.command import CommandDialect
 from services.factory.agents.port import Assignment, Input, Outcome
+from services.factory.agents.program import ProgramAgent
+from services.factory.worker.liaison import NodeLiaison
 from services.factory.worker.parentage import adopt_orphans
 from tests.eventually import eventually
 from tests.services.factory.process_table import find_processes, find_zombies
@@ -31,7 +33,7 @@ class Place:
             (self.directory / name).mkdir(parents=True)
         (self.directory / "inputs" / "draft").write_text("read me")
         self.lines: list[str] = []
-        self.agent = CommandAgent(set())
+        self.agent = ProgramAgent(CommandDialect, set(), NodeLiaison(lambda **_: None))
 
     def assignment(self, parameters: object) -> Assignment:
         return Assignment(

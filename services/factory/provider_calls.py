@@ -1,0 +1,56 @@
+"""The calls of all workers of a node to providers: one bucket for each provider and key, whoever asks."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from bus.clock import Clock
+from services.factory.rate_bucket import RateBucket
+
+logger = logging.getLogger(__name__)
+
+BUCKETS_MAX = 1_000
+"""The oldest are forgotten beyond it."""
+
+
+class ProviderCalls:
+    """`key_of` gives the reference of the key that an attempt calls with, never its value."""
+
+    def __init__(self, clock: Clock, key_of: Callable[[str], str]) -> None:
+        self._clock, self._key_of = clock, key_of
+        self._buckets: dict[tuple[str, str], RateBucket] = {}
+        self._went: dict[tuple[str, str], float] = {}
+
+    async def admit(self, attempt_id: str, provider: str) -> None:
+        """Return when a call of this attempt may go. A refusal meanwhile holds back those that wait too."""
+        bucket = self._bucket(attempt_id, provider)
+        at = bucket.take(self._now())
+        while (wait := at - self._now()) > 0:
+            refusals = bucket.refusals
+            await asyncio.sleep(wait / 1000)
+            if bucket.refusals != refusals:
+                at = bucket.take(self._now())
+        self._went[attempt_id, provider] = self._now()
+
+    def answered(self, attempt_id: str, provider: str, limited_ms: int | None) -> None:
+        """A call has ended; `limited_ms` where the provider refused it."""
+        bucket = self._bucket(attempt_id, provider)
+        went = self._went.pop((attempt_id, provider), 0.0)
+        if limited_ms is None:
+            bucket.accept()
+            return
+        bucket.refuse(self._now(), went, limited_ms)
+        words = "provider %s wants fewer calls: none for %d ms, then one every %d ms"
+        logger.warning(words, provider, limited_ms, bucket.interval_ms)
+
+    def _bucket(self, attempt_id: str, provider: str) -> RateBucket:
+        key = provider, self._key_of(attempt_id)
+        bucket = self._buckets.get(key)
+        if bucket is None:
+            if len(self._buckets) >= BUCKETS_MAX:
+                del self._buckets[next(iter(self._buckets))]
+            bucket = self._buckets[key] = RateBucket()
+        return bucket
+
+    def _now(self) -> float:
+        return self._clock.now_ms()
