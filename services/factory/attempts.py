@@ -11,18 +11,18 @@ from bus.clock import Clock
 from bus.errors import BusError
 from bus.record import Envelope
 from services.factory import end_report
-from services.factory.agents.catalogue import KEYS
 from services.factory.agents.envelope import EnvelopeBroken
 from services.factory.agents.port import TERMINATE_MS, Assignment, Input, Outcome, Output, failed
 from services.factory.attempt_directory import inputs_by_digest
 from services.factory.background import Background
+from services.factory.equipment import Equipment
 from services.factory.held_instance import Attempt, HeldInstance
 from services.factory.journal import Journal
 from services.factory.output_store import OutputStore
-from services.factory.profile import THINKING, ProfileMissing, Profiles, lay_profession, merge_parameters
+from services.factory.profile import ProfileMissing
 from services.factory.provider_calls import ProviderCalls
 from services.factory.reports import Reports
-from services.factory.secrets import Secrets, SecretUnknown
+from services.factory.secrets import SecretUnknown
 from services.factory.telemetry import Telemetry
 from services.records.content import Content
 from services.records.task import TaskAssigned
@@ -50,17 +50,15 @@ class Attempts:
         *,
         blobs: BlobStore,
         store: OutputStore,
-        secrets: Secrets,
-        profiles: Profiles,
-        model_url: str,
+        equipment: Equipment,
         clock: Clock,
         journal: Journal,
         reports: Reports,
         telemetry: Telemetry,
         background: Background,
     ) -> None:
-        self._blobs, self._store, self._secrets = blobs, store, secrets
-        self._profiles, self._model_url = profiles, model_url
+        self._blobs, self._store = blobs, store
+        self._equipment, self._secrets = equipment, equipment.secrets
         self.calls = ProviderCalls(clock, self._key_of)
         self._clock, self._journal, self._reports, self._telemetry = clock, journal, reports, telemetry
         self._background = background
@@ -122,28 +120,17 @@ class Attempts:
         held = attempt.held
         try:
             inputs = await attempt.directory.lay(attempt.order.work.inputs, self._blobs)
-            if attempt.agent in THINKING:
-                order = held.order
-                held.profession = await self._profiles.find(order.profession, order.profession_digest)
-                if held.profession:
-                    lay_profession(held.profession, attempt.directory.path)
+            profession = await self._equipment.lay(held.order, attempt.agent, attempt.directory.path)
         except (BusError, OSError, ProfileMissing) as error:
             self.end(attempt.attempt_id, failed(f"the inputs could not be laid down: {error}"))
             return
         attempt.laying = None
         try:
-            self._give(attempt, inputs, *self._equip(attempt))
+            parameters = attempt.order.work.parameters
+            parameters, attempt.secrets = self._equipment.equip(parameters, held.order, attempt.agent, profession)
+            self._give(attempt, inputs, parameters, self._secrets.read(attempt.secrets))
         except SecretUnknown as error:
             self.end(attempt.attempt_id, failed(str(error)))
-
-    def _equip(self, attempt: Attempt) -> tuple[str, Mapping[str, str]]:
-        """The parameters of an attempt, and its secrets. Raises SecretUnknown."""
-        order, held = attempt.order, attempt.held
-        parameters = merge_parameters(
-            order.work.parameters, held.profession, held.order.model, self._model_url, attempt.agent
-        )
-        attempt.secrets = self._secrets.find(parameters, KEYS.get(attempt.agent, ()))
-        return parameters, self._secrets.read(attempt.secrets)
 
     def _key_of(self, attempt_id: str) -> str:
         """The references of the secrets that an attempt calls providers with."""

@@ -11,10 +11,11 @@ from services.factory.attempt_directory import remove_tree
 from services.factory.attempts import Attempts
 from services.factory.background import Background
 from services.factory.drivers.port import Driver, WorkerFailed, WorkerPlan
+from services.factory.equipment import Equipment
 from services.factory.file_name import file_name
 from services.factory.held_instance import HeldInstance
 from services.factory.journal import Journal
-from services.factory.profile import THINKING, ProfileMissing, Profiles, lay_profession
+from services.factory.profile import ProfileMissing, lay_profession
 from services.factory.reports import Reports
 from services.records.instance import InstanceStarting, InstanceStopping
 from services.records.node import WorkerGone, WorkerStarted
@@ -33,13 +34,13 @@ class Holdings:
         stop_grace_ms: int,
         live: Callable[[str], Coroutine[Any, Any, None]],
         attempts: Attempts,
-        profiles: Profiles,
+        equipment: Equipment,
         journal: Journal,
         reports: Reports,
         background: Background,
     ) -> None:
         self._directory, self._drivers, self._stop_grace_ms = directory, drivers, stop_grace_ms
-        self._live, self._attempts, self._profiles, self._journal = live, attempts, profiles, journal
+        self._live, self._attempts, self._equipment, self._journal = live, attempts, equipment, journal
         self._reports, self._background = reports, background
         self._held: dict[str, HeldInstance] = {}
 
@@ -102,9 +103,7 @@ class Holdings:
 
     async def _lay_profession(self, held: HeldInstance) -> None:
         """What its profession says, before the worker starts; a script needs none."""
-        order = held.order
-        if order.profession_digest or order.agent in THINKING:
-            held.profession = await self._profiles.find(order.profession, order.profession_digest)
+        held.profession = await self._equipment.find_profession(held.order)
         if held.profession and held.agent != "script":
             lay_profession(held.profession, held.directory)
 

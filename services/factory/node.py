@@ -28,6 +28,7 @@ from services.factory.background import Background
 from services.factory.drivers.catalogue import DRIVERS, Drivers, Isolation
 from services.factory.drivers.launching import Launching
 from services.factory.drivers.port import Driver
+from services.factory.equipment import Equipment
 from services.factory.hearing import Hearing
 from services.factory.holdings import Holdings
 from services.factory.journal import Journal
@@ -36,7 +37,6 @@ from services.factory.lock import DirectoryLock
 from services.factory.node_session import NodeSession
 from services.factory.output_store import OutputStore
 from services.factory.past import report_past
-from services.factory.profile import Profiles
 from services.factory.pulse import take_pulses
 from services.factory.reports import Reports
 from services.factory.secrets import Secrets
@@ -151,15 +151,13 @@ class Node:
             lost=lambda: kill_leftovers(self._journal, self._instances),
         )
         self._telemetry = Telemetry(self._publisher, self._codec, self._clock, self._log.partitions)
-        self._secrets = Secrets(settings.secrets, os.environ)
-        self._store = OutputStore(self._blobs, self._secrets)
-        profiles = Profiles(self._blobs)
+        secrets = Secrets(settings.secrets, os.environ)
+        equipment = Equipment(self._blobs, secrets, settings.model_url)
+        self._store = OutputStore(self._blobs, secrets)
         self._attempts = Attempts(
             blobs=self._blobs,
             store=self._store,
-            secrets=self._secrets,
-            profiles=profiles,
-            model_url=settings.model_url,
+            equipment=equipment,
             clock=self._clock,
             journal=self._journal,
             reports=self._reports,
@@ -173,29 +171,29 @@ class Node:
             hear=lambda envelope: self._hears[type(envelope.record)](envelope),
             background=self._background,
         )
-        self._drivers = Drivers(
-            Isolation(
-                drivers=settings.drivers,
-                required=settings.required_limits,
-                own_users=settings.own_users,
-                docker_image=settings.docker_image,
-            ),
-            settings.directory.resolve(),
-            self._launching,
-            settings.start_timeout_ms,
-            self._background,
-        )
+        self._drivers = self._make_drivers()
         self._holdings = Holdings(
             directory=self._instances,
             drivers=self._drivers.by_name,
             stop_grace_ms=settings.stop_grace_ms,
             live=self._hearing.live,
             attempts=self._attempts,
-            profiles=profiles,
+            equipment=equipment,
             journal=self._journal,
             reports=self._reports,
             background=self._background,
         )
+
+    def _make_drivers(self) -> Drivers:
+        settings = self._settings
+        isolation = Isolation(
+            drivers=settings.drivers,
+            required=settings.required_limits,
+            own_users=settings.own_users,
+            docker_image=settings.docker_image,
+        )
+        directory = settings.directory.resolve()
+        return Drivers(isolation, directory, self._launching, settings.start_timeout_ms, self._background)
 
     async def _serve(self) -> None:
         await self._hearing.live(pool_key(self._settings.pool), ("event",))

@@ -50,7 +50,7 @@ class Handler(BaseHTTPRequestHandler):
         for piece in pieces:
             self.wfile.write(f"data: {piece}\n\n".encode())
             self.wfile.flush()
-            time.sleep(pause_s)
+            self.server.endpoint.closing.wait(pause_s)
 
 
 Act = Callable[[Handler], None]
@@ -83,6 +83,7 @@ class Endpoint:
     requests: list[Request] = field(default_factory=list)
     otherwise: Callable[[Request], Act] = field(default=lambda _: say("done"))
     lock: threading.Lock = field(default_factory=threading.Lock)
+    closing: threading.Event = field(default_factory=threading.Event)
 
     @property
     def url(self) -> str:
@@ -103,6 +104,7 @@ def serving(*acts: Act) -> Iterator[Endpoint]:
     try:
         yield endpoint
     finally:
+        endpoint.closing.set()
         server.shutdown()
         server.server_close()
         thread.join(10)
