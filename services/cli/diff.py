@@ -1,4 +1,4 @@
-"""`clawx diff`: two points of one thing, two runs, or two logs, side by side."""
+"""`clawx diff`: two points of one thing, two runs, two logs, or two versions of the code, side by side."""
 
 from __future__ import annotations
 
@@ -20,21 +20,35 @@ Left = Annotated[
 Right = Annotated[str, typer.Argument(metavar="[AGGREGATE[@POINT]]", help="The other; by default the same, now.")]
 With = Annotated[str, typer.Option("--with", metavar="URL", help="The right side is of this log.")]
 
+Code = Annotated[
+    str, typer.Option("--code", metavar="PROGRAM", help="The right side is what this clawx of another version says.")
+]
+
 
 def diff(
-    left: Left = "", right: Right = "", other: With = "", bus: Bus = "", data: Data = None, as_json: Json = False
+    left: Left = "",
+    right: Right = "",
+    other: With = "",
+    code: Code = "",
+    bus: Bus = "",
+    data: Data = None,
+    as_json: Json = False,
 ) -> None:
     """Print where two things differ; exit code 1 if they do.
 
     Two runs are compared by their course, without ids and times. With --with and nothing else two logs are compared
-    byte by byte; the first record at which they part is printed for each partition.
+    byte by byte; the first record at which they part is printed for each partition. With --code and nothing else every
+    decision of the log is taken again by this version and by the other, and where they differ is printed.
     """
     from services.cli.loop import run_async
 
-    if not left and not other:
-        raise Wrong("say what is to be compared: two aggregates, or --with URL for two logs")
+    if not left and not other and not code:
+        raise Wrong("say what is to be compared: two aggregates, --with URL for two logs, or --code for two versions")
+    if code and (other or right):
+        raise Wrong("--code compares what two versions say of one log, or of one aggregate in it")
     settings = read_settings(bus, "", data)
-    found = run_async(_compare(settings, left, right or left.partition("@")[0], other))
+    works = _compare_code(settings, left, code) if code else _compare(settings, left, right or _name(left), other)
+    found = run_async(works)
     for line in found:
         _print(line, as_json)
     if found:
@@ -54,6 +68,23 @@ async def _compare(settings: Settings, left: str, right: str, other: str) -> lis
                 return await _compare_logs(stored, others)
             pair = _comparable(left, right, await _side(stored, left), await _side(others, right))
             return [describe_change(change) for change in compare(*pair)]
+
+
+def _name(text: str) -> str:
+    return text.partition("@")[0]
+
+
+async def _compare_code(settings: Settings, aggregate: str, program: str) -> list[dict[str, Any]]:
+    from services.audit.comparison import compare, describe_change
+    from services.cli.connection import viewing
+    from services.cli.diff_code import compare_decisions, read_their_state
+
+    async with viewing(settings) as stored:
+        if not aggregate:
+            return await compare_decisions(settings, program)
+        theirs = await read_their_state(settings, program, aggregate)
+        pair = _comparable(aggregate, aggregate, await _side(stored, aggregate), theirs)
+    return [describe_change(change) for change in compare(*pair)]
 
 
 async def _side(stored: Stored, text: str) -> dict[str, Any]:
