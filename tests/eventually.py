@@ -11,7 +11,7 @@ T = TypeVar("T")
 PAUSE_S = 0.01
 
 
-async def eventually(condition: Callable[[], Awaitable[T] | T], timeout_s: float = 10.0, what: str = "") -> T:
+async def eventually(condition: Callable[[], Awaitable[T] | T], timeout_s: float = 60.0, what: str = "") -> T:
     """Return the first true value of the condition, which may be a coroutine function.
 
     An AssertionError inside it means not yet; anything else it raises is raised at once.
@@ -29,7 +29,7 @@ async def eventually(condition: Callable[[], Awaitable[T] | T], timeout_s: float
         await asyncio.sleep(PAUSE_S)
 
 
-def eventually_blocking(condition: Callable[[], T], timeout_s: float = 10.0, what: str = "") -> T:
+def eventually_blocking(condition: Callable[[], T], timeout_s: float = 60.0, what: str = "") -> T:
     """Wait as `eventually` does, where there is no event loop."""
     wait = _Wait(condition, timeout_s, what)
     while True:

@@ -11,7 +11,7 @@ from tests.eventually import eventually_blocking
 IMAGE = "apache/kafka:4.3.1"
 CLIENT_PORT = 9092
 CONTROLLER_PORT = 9093
-READY_TIMEOUT_S = 90
+READY_TIMEOUT_S = 180
 
 
 class KafkaContainer:

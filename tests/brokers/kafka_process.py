@@ -9,8 +9,8 @@ from tests.brokers.loopback import HOST, free_ports
 from tests.brokers.metadata import serves_clients
 from tests.eventually import eventually_blocking
 
-READY_TIMEOUT_S = 90
-STOP_TIMEOUT_S = 30
+READY_TIMEOUT_S = 180
+STOP_TIMEOUT_S = 60
 PORT_TRIES = 3
 
 PROPERTIES = """\

@@ -16,8 +16,8 @@ from tests.eventually import eventually_blocking
 
 DEBIAN_HOME = Path("/usr/lib/postgresql")
 OWNER = "clawx"
-READY_TIMEOUT_S = 30
-STOP_TIMEOUT_S = 15
+READY_TIMEOUT_S = 120
+STOP_TIMEOUT_S = 60
 # Whoever runs the tests as root needs somebody else for the server, which refuses root.
 STAND_INS = ("postgres", "nobody")
 

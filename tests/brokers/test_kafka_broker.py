@@ -45,7 +45,7 @@ async def test_what_is_produced_is_consumed(kafka: str, namespace: str) -> None:
     await make_topic(kafka, namespace)
     await produce(kafka, namespace, b"first")
     async with reading(kafka, namespace) as consumer:
-        record = await asyncio.wait_for(consumer.getone(), 10)
+        record = await asyncio.wait_for(consumer.getone(), 60)
     assert record.value == b"first"
     assert record.offset == 0
 
@@ -63,7 +63,7 @@ async def test_a_killed_broker_comes_back_with_what_it_acknowledged(
     await asyncio.to_thread(broker.restart)
     assert broker.bootstrap == before
     async with reading(broker.bootstrap, namespace) as consumer:
-        record = await asyncio.wait_for(consumer.getone(), 10)
+        record = await asyncio.wait_for(consumer.getone(), 60)
     assert record.value == b"kept"
 
 

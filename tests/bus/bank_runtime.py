@@ -55,7 +55,7 @@ async def heard(log: Log, codec: Codec, kind: type[Any], count: int, channel: st
     reader = await FencedReader.open(log, codec, places, [kind])
     found: list[Envelope] = []
     try:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(120):
             while len(found) < count:
                 found += await reader.read()
     finally:

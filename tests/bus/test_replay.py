@@ -66,7 +66,7 @@ async def hosting(log: Log, roles: Sequence[Role[Any]] = ROLES) -> AsyncIterator
 async def settled(log: Log, kind: type[Record], count: int) -> None:
     places = {Partition(kind.channel, number): START for number in range(PARTITIONS)}
     reader = await FencedReader.open(log, CODEC, places, [kind])
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(120):
         while count > 0:
             count -= len(await reader.read())
     await reader.close()

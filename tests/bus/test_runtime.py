@@ -67,7 +67,7 @@ async def facts(log: Log, channel: str, wanted: type[Any], count: int) -> list[E
     places = {Partition(channel, number): START for number in range(PARTITIONS)}
     reader = await FencedReader.open(log, CODEC, places, [wanted])
     found: list[Envelope] = []
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(120):
         while len(found) < count:
             found += await reader.read()
     await reader.close()

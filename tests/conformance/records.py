@@ -8,7 +8,7 @@ from bus.log import Log, Raw, Reader, Stored
 
 P0, P1, P2 = (Partition("task", number) for number in range(3))
 
-READ_TIMEOUT_S = 20
+READ_TIMEOUT_S = 60
 
 
 def record(value: object) -> Raw:

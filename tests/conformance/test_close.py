@@ -92,15 +92,15 @@ async def test_a_closed_log_is_unavailable_for_every_call(log: Log) -> None:
 
 async def test_closing_ends_a_read_under_way(log: Log) -> None:
     reader, other = await log.reader({P0: 0}), await log.reader({P0: 0})
-    waiting = [asyncio.create_task(each.read(wait_ms=60_000)) for each in (reader, other)]
+    waiting = [asyncio.create_task(each.read(wait_ms=600_000)) for each in (reader, other)]
     await asyncio.sleep(0)
     await other.close()
-    await asyncio.wait(waiting[1:], timeout=10)
+    await asyncio.wait(waiting[1:], timeout=60)
     assert not waiting[0].done()
     await log.close()
     for each in waiting:
         with pytest.raises(Unavailable, match="closed"):
-            await asyncio.wait_for(each, 10)
+            await asyncio.wait_for(each, 60)
 
 
 async def test_closed_appenders_and_readers_are_unavailable_while_the_log_goes_on(log: Log) -> None:

@@ -12,7 +12,7 @@ from bus.errors import OffsetOutOfRange, Refused
 from bus.log import Log, Raw, Stored
 from tests.conformance.records import P0, P1, P2, append, batch, check_dense, read_all, record, take, values
 
-LONG_MS = 60_000
+LONG_MS = 600_000
 """Far more than a test may last: whatever returns was woken."""
 
 
@@ -46,7 +46,7 @@ async def test_a_waiting_read_is_woken_by_an_append(log: Log) -> None:
     for number in range(3):
         waiting = asyncio.create_task(reader.read(wait_ms=LONG_MS))
         await append(log, P1, number)
-        assert values((await asyncio.wait_for(waiting, 20))[P1]) == [str(number)]
+        assert values((await asyncio.wait_for(waiting, 60))[P1]) == [str(number)]
 
 
 async def test_no_polling_delay_between_append_and_read(log: Log) -> None:
@@ -56,9 +56,9 @@ async def test_no_polling_delay_between_append_and_read(log: Log) -> None:
         waiting = asyncio.create_task(reader.read(wait_ms=LONG_MS))
         await appender.append(P0, batch(number))
         begun = time.perf_counter()
-        await asyncio.wait_for(waiting, 20)
+        await asyncio.wait_for(waiting, 60)
         delays.append(time.perf_counter() - begun)
-    assert statistics.median(delays) < 0.05
+    assert statistics.median(delays) < 0.1
 
 
 async def test_nothing_to_read_is_said_after_the_wait_and_not_before(log: Log) -> None:
@@ -66,7 +66,7 @@ async def test_nothing_to_read_is_said_after_the_wait_and_not_before(log: Log) -
     reader = await log.reader({P0: 1, P1: 0})
     begun = time.monotonic()
     assert await reader.read(wait_ms=300) == {}
-    assert 0.25 < time.monotonic() - begun < 10
+    assert 0.25 < time.monotonic() - begun < 60
 
 
 async def test_without_partitions_a_read_finds_nothing(log: Log) -> None:
@@ -106,7 +106,7 @@ async def test_seek_to_another_partition_wakes_a_waiting_read(log: Log) -> None:
     waiting = asyncio.create_task(reader.read(wait_ms=LONG_MS))
     await asyncio.sleep(0)
     reader.seek({P1: 1})
-    assert {partition: values(found) for partition, found in (await asyncio.wait_for(waiting, 20)).items()} == {
+    assert {partition: values(found) for partition, found in (await asyncio.wait_for(waiting, 60)).items()} == {
         P1: ["b"]
     }
 
@@ -140,7 +140,7 @@ async def test_partitions_added_and_dropped_under_load_lose_and_repeat_nothing(l
             reader.seek({P1: len(taken[P1]), P2: 0})
         else:
             reader.drop([P1, P2])
-        for partition, records in (await asyncio.wait_for(reader.read(records_max=20, wait_ms=50), 20)).items():
+        for partition, records in (await asyncio.wait_for(reader.read(records_max=20, wait_ms=50), 60)).items():
             taken[partition] += records
     await writing
     check_dense(taken)
@@ -165,7 +165,7 @@ async def test_a_read_under_way_does_not_hand_out_what_is_dropped_meanwhile(log:
     reader.drop([P0])
     await append(log, P0, "dropped")
     await append(log, P1, "kept")
-    assert list(await asyncio.wait_for(waiting, 20)) == [P1]
+    assert list(await asyncio.wait_for(waiting, 60)) == [P1]
 
 
 async def test_cancelling_a_read_loses_nothing(log: Log) -> None:

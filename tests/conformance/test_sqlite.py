@@ -68,7 +68,7 @@ async def test_a_second_process_is_refused(path: Path) -> None:
 def test_a_program_that_forgets_to_close_its_log_ends_and_frees_it(path: Path) -> None:
     command = [sys.executable, "-c", OPENING, str(path)]
     for _ in range(2):
-        subprocess.run(command, check=True, timeout=30)
+        subprocess.run(command, check=True, timeout=120)
 
 
 @pytest.mark.parametrize("place", ["", "a/new/directory", "file.db"])

@@ -17,7 +17,7 @@ from services.definitions.stage import Stage
 from services.definitions.workflow import Workflow, read_workflow
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
-PROGRAM_TIMEOUT_S = 30
+PROGRAM_TIMEOUT_S = 120
 STEPS_MAX = 40
 
 

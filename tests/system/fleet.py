@@ -21,9 +21,9 @@ from tests.tidy.source_tree import ROOT
 
 logger = logging.getLogger(__name__)
 
-STARTS_S_MAX = 120
+STARTS_S_MAX = 180
 ENDS_S_MAX = 150
-STOPS_S_MAX = 30
+STOPS_S_MAX = 60
 TOLD_CHARS_MAX = 6_000
 """Of what each process said, so much of its end is shown with a failure."""
 

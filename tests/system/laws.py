@@ -261,6 +261,13 @@ def open_work(raw: RawLog) -> list[str]:
     return left + [f"ask {each.split('the ')[1]}" for each in every_ask_has_one_answer(raw) if " 0 answers" in each]
 
 
+def open_needs(raw: RawLog) -> set[str]:
+    """Instances that the router asked for and nobody has answered about."""
+    answered = {line["ask_id"] for line in raw.of("InstanceAccepted", "InstanceRefused")}
+    answered |= {line["need_id"] for line in raw.of("NeedEnded")}
+    return {line["need_id"] for line in raw.of("InstanceNeeded")} - answered
+
+
 def open_grants(raw: RawLog) -> set[str]:
     """Grants that were given and neither freed nor lost with their node."""
     freed = {line["grant_id"] for line in raw.of("CapacityFreed", "HostLost")}

@@ -111,6 +111,7 @@ class RawLog:
     """All records of the state channels, each channel in its order; followed live until closed."""
 
     schemas: Mapping[str, Schema]
+    log: Log
     lines: list[Line] = field(default_factory=list)
     by_type: dict[str, list[Line]] = field(default_factory=lambda: defaultdict(list))
     by_at: dict[str, Line] = field(default_factory=dict)
@@ -197,6 +198,15 @@ class RawLog:
         except TimeoutError as error:
             raise AssertionError(f"not within {timeout_s:g} s: {what}\n{self.tail()}") from error
 
+    async def catch_up(self) -> None:
+        """Read on to where the log ends now, on every channel."""
+        ends = await self.log.ends(
+            Partition(channel, number) for channel in CHANNELS for number in range(self.log.partitions)
+        )
+        await self.until(
+            lambda: all(self.offsets[p.channel, p.number] >= end for p, end in ends.items()), what="the end"
+        )
+
     def tail(self, count: int = 60) -> str:
         """The last records, for whoever looks into a failure."""
         return "\n".join(_told(line) for line in self.lines[-count:])
@@ -229,7 +239,7 @@ def _decode(schema: Schema, value: bytes, what: str) -> dict[str, Any]:
 async def following(url: str, namespace: str, schemas: Mapping[str, Schema]) -> AsyncIterator[RawLog]:
     """Follow a log from its start on; the last records are printed when the block fails."""
     log = await view_log(url, namespace=namespace)
-    raw = RawLog(schemas)
+    raw = RawLog(schemas, log)
     tasks = [asyncio.create_task(_follow(log, channel, raw)) for channel in CHANNELS]
     for task in tasks:
         task.add_done_callback(raw.fail)
@@ -260,13 +270,7 @@ async def _follow(log: Log, channel: str, raw: RawLog) -> None:
 
 
 async def read_all(url: str, namespace: str, schemas: Mapping[str, Schema]) -> RawLog:
-    """The whole log as it stands, whoever owns it."""
-    log = await view_log(url, namespace=namespace)
-    try:
-        partitions = [Partition(channel, number) for channel in CHANNELS for number in range(log.partitions)]
-        ends = await log.ends(partitions)
-    finally:
-        await log.close()
+    """The whole log as it stands, whoever owns it; what is written meanwhile may be in it or not."""
     async with following(url, namespace, schemas) as raw:
-        await raw.until(lambda: all(raw.offsets[p.channel, p.number] >= end for p, end in ends.items()), what="the end")
+        await raw.catch_up()
         return raw

@@ -17,7 +17,7 @@ from tests.system.raw_log import Schema, following
 logger = logging.getLogger(__name__)
 
 RUNS = 100
-PROGRESS_S_MAX = 30
+PROGRESS_S_MAX = 90
 """From when the broker serves again to the next end of a run; a few seconds on a quiet machine."""
 
 

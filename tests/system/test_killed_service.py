@@ -103,6 +103,7 @@ async def test_a_run_goes_on_when_a_service_lives_again(
             await die(death, system, gate, raw)
             await live_again(death, system, gate)
             assert await program.end() == 0, program.said()
+            await raw.find("RunEnded", run_id=program.last_json()["run_id"])
             check_run(death, program, raw)
             await check_aftermath(system, raw)
     shared.system = system

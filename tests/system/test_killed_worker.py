@@ -62,6 +62,7 @@ async def kill_worker(system: Fleet, gate: Gate, raw: RawLog) -> None:
     again = await gate.reached(2)
     assert not works(begun)
     assert again.worker != begun.worker
+    await raw.find("TaskAssigned", after=1, stage="build")
     first, second = raw.of("TaskAssigned", stage="build")
     assert worker_of(first) != worker_of(second)
     await end_well(system, gate, raw, program)

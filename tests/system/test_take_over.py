@@ -39,6 +39,7 @@ async def test_a_frozen_orchestrator_wakes_up_when_another_has_taken_over(
             await load.ends(RUNS // 3)
             frozen = system.running["orchestrator"]
             frozen.signal(signal.SIGSTOP)
+            await raw.until(lambda: len(claims(raw, "orchestrator.runs")) == system.partitions)
             before = claims(raw, "orchestrator.runs")
             system.start("orchestrator", name="heir")
             await raw.until(lambda: all(len(c) > len(before[n]) for n, c in claims(raw, "orchestrator.runs").items()))

@@ -241,7 +241,7 @@ async def test_the_follower_keeps_up_and_goes_on_where_it_was(url: str, written:
     for stage in (half, written):
         follower = Follower(Growing(stage), CODEC, ReadModel(engine, "clawx", 2))
         task = asyncio.create_task(follower.run())
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(120):
             await follower.caught_up.wait()
         assert follower.lag == 0
         task.cancel()

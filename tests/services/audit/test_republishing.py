@@ -32,7 +32,7 @@ async def test_another_system_comes_to_the_same_runs(recorded: Recorded, clawx: 
             runs = await runs_of(system.bus)
             return runs if len(runs) == 3 and "running" not in runs.values() else {}
 
-        runs = await eventually(ended, 30)
+        runs = await eventually(ended)
     assert runs == {recorded.chain: "completed", recorded.again: "completed", recorded.doomed: "failed"}
 
 

@@ -16,7 +16,7 @@ from typing import IO, Any
 
 from tests.tidy.source_tree import ROOT
 
-ENDS_S_MAX = 45
+ENDS_S_MAX = 150
 
 
 @dataclass(slots=True, kw_only=True)

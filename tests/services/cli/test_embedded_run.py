@@ -154,7 +154,7 @@ def test_a_second_process_on_the_same_log_is_told_to_use_the_server(tmp_path: Pa
 
 def _wait_for_work(program: Program) -> None:
     at_work = "  a: at work"
-    eventually_blocking(lambda: any(line.startswith(at_work) for line in program.said), 30, f"{at_work!r} on stderr")
+    eventually_blocking(lambda: any(line.startswith(at_work) for line in program.said), what=f"{at_work!r} on stderr")
 
 
 def test_a_key_gives_the_same_run_again_and_a_tag_finds_it(flow: Path, data: Path) -> None:

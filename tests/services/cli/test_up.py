@@ -49,7 +49,7 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def system(data: Path) -> Iterator[Program]:
     """A system that runs, and has printed where; in the end it is told to end, and does."""
     with started("up", "--json", "--port", "0", data=data) as program:
-        eventually_blocking(lambda: program.lines or program.process.poll() is not None, 40, "the URL and the key")
+        eventually_blocking(lambda: program.lines or program.process.poll() is not None, 120, "the URL and the key")
         assert program.lines, program.said
         yield program
         program.interrupt(signal.SIGTERM)
@@ -78,7 +78,7 @@ def test_a_person_is_asked_a_signal_awaited_and_a_review_voted_on(system: Progra
         answered = clawx("tasks", "answer", task["task_id"], "--output", "words=roses are red")
         assert answered.code == 0, answered.err
         run_id = task["run_id"]
-        eventually_blocking(lambda: "  go: waiting: for the signal go" in running.said, 20)
+        eventually_blocking(lambda: "  go: waiting: for the signal go" in running.said)
         wrong = clawx("workflows", "signal", run_id, "stop")
         assert (wrong.code, wrong.err.count("\n")) == (1, 1)
         assert "no stage of" in wrong.err
@@ -98,7 +98,7 @@ def test_a_person_is_asked_a_signal_awaited_and_a_review_voted_on(system: Progra
 
 def _appears(clawx: Clawx, *command: str) -> Any:
     """The first line of what a command lists, once there is one."""
-    line = eventually_blocking(lambda: clawx(*command, "--json").out.partition("\n")[0], 30, " ".join(command))
+    line = eventually_blocking(lambda: clawx(*command, "--json").out.partition("\n")[0], what=" ".join(command))
     return json.loads(line)
 
 
@@ -135,7 +135,7 @@ def test_a_run_is_started_watched_from_the_log_and_cancelled(system: Program, da
     with started("log", "tail", "--type", "RunEnded", "--json", data=data) as tail:
         cancelled = clawx("workflows", "cancel", run_id, "--reason", "enough", "--json")
         assert json.loads(cancelled.out) == {"run_id": run_id, "status": "cancelled"}
-        eventually_blocking(lambda: any('"enough"' in line for line in tail.lines), 20, "the end of the run")
+        eventually_blocking(lambda: any('"enough"' in line for line in tail.lines), what="the end of the run")
         tail.interrupt()
         assert tail.end() == 0
     assert clawx("workflows", "cancel", run_id).code == 2

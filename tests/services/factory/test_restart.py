@@ -45,7 +45,7 @@ async def test_the_workers_of_a_killed_node_die_with_it(tmp_path: Path) -> None:
         assert len(find_processes(tmp_path, "60.51")) >= 5
         process.kill()
         await process.wait()
-        await eventually(lambda: find_processes(tmp_path, "60.51") == [], timeout_s=2)
+        await eventually(lambda: find_processes(tmp_path, "60.51") == [])
 
 
 async def test_the_next_life_reports_what_was_open_then_joins_anew(tmp_path: Path) -> None:
@@ -83,7 +83,7 @@ async def doom(directory: Path, count: int) -> bool:
     )
     if await process.wait() != -signal.SIGKILL:
         return False
-    await eventually(lambda: find_processes(directory) == [], timeout_s=2, what=f"killed at {count}, nothing runs on")
+    await eventually(lambda: find_processes(directory) == [], what=f"killed at {count}, nothing runs on")
     async with World.open(directory) as world, world.node() as node:
         started = {each.instance_id for each in world.all(WorkerStarted)}
         gone = [each for each in world.all(WorkerGone) if each.node_session != node.session]

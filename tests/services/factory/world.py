@@ -140,7 +140,7 @@ class World:
         records = [each.record for each in self.heard if type(each.record) is kind]
         return [r for r in records if all(getattr(r, name) == value for name, value in fields.items())]
 
-    async def first(self, kind: type[R], timeout_s: float = 10, **fields: object) -> R:
+    async def first(self, kind: type[R], timeout_s: float = 60, **fields: object) -> R:
         """The first such report, once it is there."""
         found = await eventually(lambda: self.all(kind, **fields), timeout_s, f"a {kind.__name__} with {fields}")
         return found[0]
@@ -263,7 +263,7 @@ class World:
         await self.owners.say(assigned)
         return assigned
 
-    async def end_of(self, assigned: TaskAssigned, timeout_s: float = 10) -> TaskCompleted | TaskFailed:
+    async def end_of(self, assigned: TaskAssigned, timeout_s: float = 60) -> TaskCompleted | TaskFailed:
         """The one end report of an attempt."""
 
         def ends() -> list[TaskCompleted | TaskFailed]:

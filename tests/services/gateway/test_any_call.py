@@ -35,7 +35,7 @@ CHECKS = [
     ignored_auth,
 ]
 ENDLESS, LIVE = "/api/v1/streams/records", "/api/v1/records"
-CALL_S_MAX = 30
+CALL_S_MAX = 120
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

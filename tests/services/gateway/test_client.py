@@ -23,7 +23,7 @@ async def test_a_program_starts_work_and_brings_back_what_it_made(tmp_path: Path
         async def ended() -> bool:
             return (await client.get_run(run.run_id)).has_ended
 
-        await eventually(ended, timeout_s=30)
+        await eventually(ended)
         done = await client.get_run(run.run_id)
         assert done.status == "completed"
         assert await client.download(run.run_id, done.outputs["greeting"]) == b"hello"

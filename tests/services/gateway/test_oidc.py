@@ -109,9 +109,9 @@ async def test_a_provider_that_is_away_is_said_so_and_asked_again(api: Served, p
 async def test_a_stream_ends_with_its_token(
     api: Served, provider: OpenIdProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    headers = {"Authorization": f"Bearer {provider.token('viewer', exp=int(time.time()) + 2)}"}
+    headers = {"Authorization": f"Bearer {provider.token('viewer', exp=int(time.time()) + 6)}"}
     url = f"{api.url}/api/v1/streams/records?channel=task"
-    async with asyncio.timeout(20), api.http.get(url, headers=headers) as response:
+    async with asyncio.timeout(120), api.http.get(url, headers=headers) as response:
         assert "the key has expired" in await response.text()
 
 

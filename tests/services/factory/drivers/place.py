@@ -68,7 +68,7 @@ class Place:
         assert self._order
         parameters = python(self.driver, program, *arguments)
         assigned = await self.world.assign(self._order, parameters=parameters, inputs=(artifact("in", b"input"),))
-        end = await self.world.end_of(assigned, timeout_s=30)
+        end = await self.world.end_of(assigned, timeout_s=120)
         assert isinstance(end, TaskCompleted), end
         return end
 
