@@ -1,10 +1,9 @@
 """Avro schemas of record types, derived from their annotations; only shapes that are safe to decode from hostile
 bytes exist."""
 
-import operator
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic.fields import FieldInfo
@@ -103,34 +102,3 @@ def _default(value: Any, where: str) -> Any:
     if isinstance(value, bytes):
         return value.decode("latin-1")
     return list(value) if isinstance(value, tuple) else dict(value) if isinstance(value, Mapping) else value
-
-
-def datum_maker(kind: type[Value]) -> Callable[[Any], dict[str, Any]]:
-    """A function from a record to the dict that fastavro writes: its own `__dict__` where no field holds a group."""
-    nested = [(name, make) for name, info in kind.model_fields.items() if (make := _plain_maker(info.annotation))]
-    if not nested:
-        return operator.attrgetter("__dict__")
-
-    def make_datum(record: Any) -> dict[str, Any]:
-        datum = dict(record.__dict__)
-        for name, make in nested:
-            datum[name] = make(datum[name])
-        return datum
-
-    return make_datum
-
-
-def _plain_maker(annotation: Any) -> Callable[[Any], Any] | None:
-    """How a field of this type becomes plain; None where fastavro takes it as it is."""
-    if isinstance(annotation, type) and issubclass(annotation, Value):
-        return datum_maker(annotation)
-    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
-    makers = [make for make in map(_plain_maker, arguments) if make]
-    if not makers:
-        return None
-    make = makers[0]
-    if origin is tuple:
-        return lambda items: [make(item) for item in items] if items else ()
-    if origin is Mapping:
-        return lambda items: {key: make(item) for key, item in items.items()}
-    return lambda value: None if value is None else make(value)

@@ -1,8 +1,11 @@
 """Fences: how every reader knows, from the log alone, whose facts count."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from bus.record import ClaimedFence, Origin
+
+_make: Any = tuple.__new__
+"""A named tuple from all its values in order, in half the time of its own constructor: there is one for each fact."""
 
 
 class Fence(NamedTuple):
@@ -26,7 +29,7 @@ class Fence(NamedTuple):
             return self, False
         if origin.seq != self.seq:
             return Fence(self.session, self.epoch, self.seq, gap=True), False
-        return Fence(self.session, self.epoch, self.seq + 1), True
+        return _make(Fence, (self.session, self.epoch, self.seq + 1, False)), True
 
 
 NO_CLAIM = Fence()

@@ -226,17 +226,29 @@ class Seat:
     def _guarded(self, act: Callable[[], None]) -> None:
         try:
             act()
-        except Exception as error:  # an error here is this role's alone and stops it
-            logger.critical("%s failed", self.name, exc_info=error)
-            self.halt(f"{type(error).__name__}: {error}")
+        except Exception as error:  # noqa: BLE001 — halts the seat
+            self._fail(error)
+
+    def _fail(self, error: Exception) -> None:
+        """An error here is this role's alone and stops it."""
+        logger.critical("%s failed", self.name, exc_info=error)
+        self.halt(f"{type(error).__name__}: {error}")
+
+    # `hear` and `read_back` are called for every record: a function made for `_guarded` each time cost 3 us a stage.
 
     def hear(self, envelope: Envelope) -> None:
         if session := self.session:
-            self._guarded(lambda: session.hear(envelope))
+            try:
+                session.hear(envelope)
+            except Exception as error:  # noqa: BLE001 — halts the seat
+                self._fail(error)
 
     def read_back(self, stored: Stored, peek: Peek, counts: bool) -> None:
         if session := self.session:
-            self._guarded(lambda: session.read_back(stored, peek, counts))
+            try:
+                session.read_back(stored, peek, counts)
+            except Exception as error:  # noqa: BLE001 — halts the seat
+                self._fail(error)
 
     def quarantine_undecodable(self, at: Position, stored: Stored, error: Exception) -> None:
         if session := self.session:

@@ -2,9 +2,12 @@
 
 import asyncio
 import logging
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
+from typing import Any, cast
 
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.consumer.fetcher import PartitionRecords
 from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 
 from bus.backends.admission import check_one_channel, check_partitions
@@ -24,9 +27,31 @@ _IDLE_CHECK_MS = 1_000
 
 _logger = logging.getLogger(__name__)
 
+_make: Any = tuple.__new__
+
+
+class _StoredRecords(PartitionRecords):  # type: ignore[misc]  # the client has no types here
+    """What was fetched of a partition, as it is handed on. The client's own record, of eleven fields, and then ours
+    took a tenth of the time of a process that only reads."""
+
+    def _consumer_record(self, tp: TopicPartition, record: Any) -> Stored:
+        offset, key, value = record.offset, record.key or b"", record.value or b""
+        stored: Stored = _make(Stored, (offset, key, value, tuple(record.headers), record.timestamp))
+        return stored
+
+
+class _Fetched(OrderedDict[TopicPartition, Any]):
+    """Where the client puts what it fetched: the one place at which it can be told."""
+
+    def __setitem__(self, tp: TopicPartition, found: Any) -> None:
+        records = getattr(found, "_partition_records", None)
+        if records is not None:
+            records.__class__ = _StoredRecords
+        super().__setitem__(tp, found)
+
 
 async def start_consumer(settings: KafkaSettings, topics: Iterable[str]) -> AIOKafkaConsumer:
-    """A consumer that fetches nothing yet but knows where the topics are."""
+    """A consumer that fetches nothing yet but knows where the topics are; `getmany` gives Stored."""
     consumer = AIOKafkaConsumer(
         **settings.options(REQUEST_MS_MAX),
         auto_offset_reset="none",
@@ -44,6 +69,7 @@ async def start_consumer(settings: KafkaSettings, topics: Iterable[str]) -> AIOK
         except BaseException:
             await stop_consumer(consumer)
             raise
+    consumer._fetcher._records = _Fetched()  # noqa: SLF001 — nothing was fetched yet
     for each in known:
         consumer.seek(each, 0)
     return consumer
@@ -151,17 +177,12 @@ class KafkaReader:
             self._forget(self)
             await stop_consumer(self._consumer)
 
-    def _taken(
-        self, fetched: Mapping[TopicPartition, list[ConsumerRecord[bytes, bytes]]]
-    ) -> dict[Partition, list[Stored]]:
+    def _taken(self, fetched: Mapping[TopicPartition, list[Any]]) -> dict[Partition, list[Stored]]:
         taken = {}
         for each, records in fetched.items():
             partition = self._assigned[each]
-            taken[partition] = [
-                Stored(record.offset, record.key or b"", record.value or b"", record.headers, record.timestamp)
-                for record in records
-            ]
-            self._positions[partition] = records[-1].offset + 1
+            taken[partition] = cast("list[Stored]", records)
+            self._positions[partition] = taken[partition][-1].offset + 1
         return taken
 
     def _name(self, partition: Partition) -> TopicPartition:

@@ -9,7 +9,8 @@ import avro.io
 import avro.schema
 import pytest
 
-from bus.avro import datum_maker, schema_of
+from bus.avro import schema_of
+from bus.body_writer import writer_of
 from bus.channel import Partition
 from bus.codec import Codec
 from bus.log import Stored
@@ -99,5 +100,5 @@ def test_a_default_that_readers_could_not_agree_on_is_refused(default: Any) -> N
 def test_writing_a_record_leaves_it_as_it_was(kind: type[Record]) -> None:
     for record in records(kind, 3):
         before = record.model_copy(deep=True)
-        datum_maker(kind)(record)
+        writer_of(kind)(record)
         assert record == before
