@@ -23,7 +23,7 @@ class CommandDialect:
         self.environment = surround(assignment, assignment.home)
         self.stdin = write_task(assignment, parameters)
 
-    def hear(self, line: bytes) -> None:
+    def hear(self, line: bytes) -> int | None:
         """Only the last line matters."""
 
     def conclude(self, stdout: Stdout) -> Outcome:

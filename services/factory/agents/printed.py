@@ -40,6 +40,10 @@ class Stdout:
                 self._split(chunk)
         self._end_line()
 
+    def read_kept(self) -> bytes:
+        """What was kept of all that was printed."""
+        return self._path.read_bytes()
+
     def _keep(self, file: FileIO, part: bytes) -> None:
         """A full disk ends the keeping, not the reading."""
         try:

@@ -42,8 +42,8 @@ class Dialect(Protocol):
     @property
     def environment(self) -> Mapping[str, str]: ...
 
-    def hear(self, line: bytes) -> None:
-        """A whole line on stdout."""
+    def hear(self, line: bytes) -> int | None:
+        """A whole line on stdout; for how many milliseconds it says that the provider wants no calls, if it does."""
         ...
 
     def conclude(self, stdout: Stdout) -> Outcome:
@@ -102,8 +102,14 @@ class ProgramAgent:
         self, dialect: Dialect, assignment: Assignment, progress: Callable[[str], None]
     ) -> Outcome:
         directory = Path(assignment.directory)
-        stdout, stderr = Stdout(directory / STDOUT, dialect.hear), Stderr(progress)
-        line = LineEnd(self._liaison, assignment.attempt_id) if dialect.has_line else None
+        attempt_id = assignment.attempt_id
+
+        def hear(line: bytes) -> None:
+            if (limited_ms := dialect.hear(line)) is not None:
+                self._liaison.answered(attempt_id, dialect.provider, limited_ms)
+
+        stdout, stderr = Stdout(directory / STDOUT, hear), Stderr(progress)
+        line = LineEnd(self._liaison, attempt_id) if dialect.has_line else None
         try:
             child = self._start(dialect, directory, line)
             ended = await _accompany(child, dialect.stdin, stdout, stderr)
