@@ -17,9 +17,14 @@ from services.orchestrator.artifacts import ARTIFACTS
 from services.orchestrator.reviews import REVIEWS
 from services.orchestrator.runs import RUNS
 from services.records import data, event, review, task, telemetry
+from services.records.message import REQUESTS
+from services.router.conversations import CONVERSATIONS
 from services.router.roster import ROSTER
 
-ROLES: tuple[Role[Any], ...] = (RUNS, ARTIFACTS, REVIEWS, ROSTER, POOL, INSTANCES, PROFESSIONS, WATCH, ACCESS)
+ROLES: tuple[Role[Any], ...] = (
+    *(RUNS, ARTIFACTS, REVIEWS, ROSTER, CONVERSATIONS),
+    *(POOL, INSTANCES, PROFESSIONS, WATCH, ACCESS),
+)
 
 HOMES: Mapping[str, str] = {role.name: role.home for role in ROLES}
 """The one channel that each role writes."""
@@ -61,6 +66,7 @@ NODE = Edge(
             event.InstanceEnded,
             task.TaskAssigned,
             task.AttemptCancelled,
+            task.MessageSent,
             task.TaskCompleted,
             task.TaskFailed,
             task.TaskLost,
@@ -75,6 +81,8 @@ NODE = Edge(
             event.WorkerGone,
             task.TaskCompleted,
             task.TaskFailed,
+            task.MessageReceived,
+            *REQUESTS.values(),
             telemetry.NodeHeartbeat,
             telemetry.WorkerOutput,
         }

@@ -16,6 +16,7 @@ from services.cli import (
     doctor,
     instances,
     log,
+    messages,
     professions,
     publish,
     replay,
@@ -52,6 +53,7 @@ app.add_typer(professions.app, name="professions")
 app.add_typer(tasks.app, name="tasks")
 app.add_typer(reviews.app, name="reviews")
 app.add_typer(artifacts.app, name="artifacts")
+app.add_typer(messages.app, name="messages")
 app.command()(trace.trace)
 app.command()(why.why)
 app.command()(replay.replay)

@@ -20,6 +20,7 @@ from bus.reader import START, FencedReader, Place
 from bus.record import Envelope, Record
 from services.factory.background import Background
 from services.records.instance import InstanceEnded, InstanceStarting, InstanceStopping
+from services.records.message import MessageSent
 from services.records.node import CapacityGranted, NodeAccepted, NodeLost, NodeRefused
 from services.records.task import (
     AttemptCancelled,
@@ -48,7 +49,7 @@ LIVE: Mapping[str, tuple[type[Record], ...]] = {
         NodeLost,
         NodeRefused,
     ),
-    "task": (TaskAssigned, AttemptCancelled),
+    "task": (TaskAssigned, AttemptCancelled, MessageSent),
 }
 CLOSING: Mapping[str, tuple[type[Record], ...]] = {
     "event": (),
@@ -178,6 +179,8 @@ class Unfinished:
                 self._open[("attempt", record.attempt_id)] = envelope
             case InstanceStarting() | InstanceStopping():
                 self._open[("instance", record.instance_id)] = envelope
+            case MessageSent():
+                pass  # to workers of earlier sessions; what still waits is sent again to the new ones
             case _:
                 self._others.append(envelope)
 

@@ -31,6 +31,7 @@ from services.records.instance import (
     ProfessionAddRequested,
     ProfessionRefused,
 )
+from services.records.message import EventMessageRequested
 from services.records.node import (
     CapacityFreed,
     CapacityGranted,
@@ -61,6 +62,7 @@ __all__ = [
     "CapacityRefused",
     "CapacityReleased",
     "CapacityRequested",
+    "EventMessageRequested",
     "HostLost",
     "InstanceAccepted",
     "InstanceDestroyRequested",
@@ -100,4 +102,7 @@ __all__ = [
     "pool_key",
 ]
 
-RECORDS: tuple[type[Record], ...] = (*instance.RECORDS, *node.RECORDS, *health.RECORDS, *access.RECORDS)
+RECORDS: tuple[type[Record], ...] = (
+    *(*instance.RECORDS, *node.RECORDS, *health.RECORDS, *access.RECORDS),
+    EventMessageRequested,
+)

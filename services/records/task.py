@@ -1,7 +1,16 @@
-"""TaskChannel: runs, their tasks, assignments and results, written in two modules and gathered here."""
+"""TaskChannel: runs, their tasks, assignments and results, and messages, written in three modules and gathered here."""
 
 from bus.record import Record
-from services.records import roster, run
+from services.records import message, roster, run
+from services.records.message import (
+    CorrespondentChanged,
+    MessageAcknowledged,
+    MessageExpired,
+    MessageReceived,
+    MessageRefused,
+    MessageSent,
+    TaskMessageRequested,
+)
 from services.records.roster import (
     AssignmentsDeferred,
     AttemptCancelled,
@@ -57,11 +66,17 @@ __all__ = [
     "AttemptFailed",
     "CancelRequested",
     "Candidate",
+    "CorrespondentChanged",
     "Fit",
     "InstanceIdle",
     "InstanceNeeded",
     "InstanceVacated",
     "Items",
+    "MessageAcknowledged",
+    "MessageExpired",
+    "MessageReceived",
+    "MessageRefused",
+    "MessageSent",
     "NeedEnded",
     "Pick",
     "Reason",
@@ -86,6 +101,7 @@ __all__ = [
     "TaskDoubted",
     "TaskFailed",
     "TaskLost",
+    "TaskMessageRequested",
     "TaskQueued",
     "TaskRequested",
     "TasksSettled",
@@ -93,4 +109,4 @@ __all__ = [
     "run_id_of",
 ]
 
-RECORDS: tuple[type[Record], ...] = (*run.RECORDS, *roster.RECORDS)
+RECORDS: tuple[type[Record], ...] = (*run.RECORDS, *roster.RECORDS, *message.RECORDS)

@@ -6,7 +6,7 @@ from services.factory.agents import claude, codex, openclaw
 from services.factory.agents.command import CommandDialect
 from services.factory.agents.model import dialect as model
 from services.factory.agents.port import Agent, Assignment, Liaison
-from services.factory.agents.program import Dialect, ProgramAgent
+from services.factory.agents.program import Dialect, ProgramAgent, TalkingProgramAgent
 from services.factory.agents.script import ScriptAgent
 
 AGENTS = ("script", "command", "model", "openclaw", "claude", "codex")
@@ -31,4 +31,5 @@ DIALECTS: Mapping[str, Callable[[Assignment], Dialect]] = {
 def make_agents(children: set[int], liaison: Liaison) -> Mapping[str, Agent]:
     """One of each; `children` takes the process numbers that they will collect themselves."""
     programs = {name: ProgramAgent(dialect, children, liaison) for name, dialect in DIALECTS.items()}
-    return {"script": ScriptAgent(), **programs}
+    command = TalkingProgramAgent(CommandDialect, children, liaison)
+    return {"script": ScriptAgent(), **programs, "command": command}

@@ -23,8 +23,9 @@ _CHUNK_BYTES = 64 * 1024
 class Stdout:
     """Keeps what a program prints within limits, tells each line, and finds the one that is its answer."""
 
-    def __init__(self, path: Path, hear: Callable[[bytes], None]) -> None:
-        self._path, self._hear = path, hear
+    def __init__(self, path: Path, hear: Callable[[bytes], None], skip: Callable[[bytes], bool] | None = None) -> None:
+        """A line that `skip` takes is no answer, nor told to `hear`."""
+        self._path, self._hear, self._skip = path, hear, skip
         self._kept = 0
         self._line = bytearray()
         self._line_length = 0
@@ -64,7 +65,7 @@ class Stdout:
         self._line += part[: max(0, ENVELOPE_BYTES_MAX + 1 - len(self._line))]
 
     def _end_line(self) -> None:
-        if self._line.strip():
+        if self._line.strip() and not (self._skip and self._skip(bytes(self._line))):
             self.is_more_than_answer = bool(self.answer)
             self.answer, self.answer_length = bytes(self._line), self._line_length
             if self._line_length <= ENVELOPE_BYTES_MAX:
