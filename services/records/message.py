@@ -65,19 +65,19 @@ class MessageRequested(Ask):
     reply_to: str = ""
 
 
-class TaskMessageRequested(MessageRequested, channel="task"):
+class TaskMessageRequested(MessageRequested, channel="task", scope="messages:write"):
     """Send a message about work: assign, result, request, reply."""
 
 
-class EventMessageRequested(MessageRequested, channel="event"):
+class EventMessageRequested(MessageRequested, channel="event", scope="messages:write"):
     """Send a message about what happened: notification, state_sync, broadcast."""
 
 
-class DataMessageRequested(MessageRequested, channel="data"):
+class DataMessageRequested(MessageRequested, channel="data", scope="messages:write"):
     """Send a message about data: share, version, conflict."""
 
 
-class ReviewMessageRequested(MessageRequested, channel="review"):
+class ReviewMessageRequested(MessageRequested, channel="review", scope="messages:write"):
     """Send a message about judgements: approval, feedback, control."""
 
 

@@ -61,6 +61,10 @@ def _source(asked: MessageRequested, workspace: Workspace, gone: Seen) -> str:
     believed, since it may have been made ready a moment ago."""
     if not asked.source_instance:
         return f"person:{(asked.actor or 'somebody')[:NAME_LENGTH_MAX]}"
+    if asked.actor:
+        raise Unsendable(
+            f"{asked.actor[:NAME_LENGTH_MAX]} is no worker of {asked.source_instance} and cannot speak for it"
+        )
     known = workspace.correspondents.get(asked.source_instance)
     if asked.source_instance in gone or (known and _is_older(asked, known)):
         raise Unsendable(f"the worker of {asked.source_instance} that sends this is over")

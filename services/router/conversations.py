@@ -24,6 +24,7 @@ from services.records.message import (
     MessageRequested,
     MessageSent,
 )
+from services.records.permission import find_lack
 from services.router.addressing import Unsendable, read_message
 from services.router.conversations_state import FOLDS, Conversations, Pending, Workspace, evolve, wake_ms
 
@@ -60,6 +61,8 @@ def _send(draft: Draft[Conversations], heard: Envelope) -> None:
         return
     workspace = draft.state.of(asked.workspace_id)
     try:
+        if lack := find_lack(asked):
+            raise Unsendable(lack)
         message = read_message(asked, heard.id, heard.trace, draft.now_ms, workspace, draft.state.gone)
         if len(draft.state.pending) >= PENDING_MAX:
             raise Unsendable(f"{PENDING_MAX} messages wait to be received in this partition, which is the most")

@@ -179,6 +179,7 @@ def test_a_message_for_a_person_needs_nobody_to_receive_it() -> None:
     [
         (message("bob", source="ann", incarnation=0), "the worker of ann that sends this is over"),
         (message("bob", source="ann", node_session="old"), "the worker of ann that sends this is over"),
+        (message("bob", source="ann", actor="mallory"), "mallory is no worker of ann"),
         (message("team", source="cid"), "in no team"),
         (message("room:one"), "is no address"),
         (message(""), "is no address"),
