@@ -9,6 +9,7 @@ from typing import Any
 from bus.decider import Role
 from bus.record import Ask, Record
 from services.access.keys import ACCESS
+from services.allocator.budgets import BUDGETS
 from services.allocator.pool import POOL
 from services.factory.instances import INSTANCES
 from services.factory.professions import PROFESSIONS
@@ -17,14 +18,9 @@ from services.orchestrator.artifacts import ARTIFACTS
 from services.orchestrator.reviews import REVIEWS
 from services.orchestrator.runs import RUNS
 from services.records import data, event, review, task, telemetry
-from services.records.message import REQUESTS
-from services.router.conversations import CONVERSATIONS
 from services.router.roster import ROSTER
 
-ROLES: tuple[Role[Any], ...] = (
-    *(RUNS, ARTIFACTS, REVIEWS, ROSTER, CONVERSATIONS),
-    *(POOL, INSTANCES, PROFESSIONS, WATCH, ACCESS),
-)
+ROLES: tuple[Role[Any], ...] = (RUNS, ARTIFACTS, REVIEWS, ROSTER, POOL, BUDGETS, INSTANCES, PROFESSIONS, WATCH, ACCESS)
 
 HOMES: Mapping[str, str] = {role.name: role.home for role in ROLES}
 """The one channel that each role writes."""
@@ -64,9 +60,10 @@ NODE = Edge(
             event.InstanceStarting,
             event.InstanceStopping,
             event.InstanceEnded,
+            event.TrancheGranted,
+            event.TrancheRefused,
             task.TaskAssigned,
             task.AttemptCancelled,
-            task.MessageSent,
             task.TaskCompleted,
             task.TaskFailed,
             task.TaskLost,
@@ -79,10 +76,9 @@ NODE = Edge(
             event.NodeLeft,
             event.WorkerStarted,
             event.WorkerGone,
+            event.UsageReported,
             task.TaskCompleted,
             task.TaskFailed,
-            task.MessageReceived,
-            *REQUESTS.values(),
             telemetry.NodeHeartbeat,
             telemetry.WorkerOutput,
         }

@@ -12,11 +12,11 @@ import typer
 from bus.errors import BusError
 from services.cli import (
     artifacts,
+    budgets,
     diff,
     doctor,
     instances,
     log,
-    messages,
     professions,
     publish,
     replay,
@@ -50,10 +50,10 @@ app.command()(service.service)
 app.add_typer(workflows.app, name="workflows")
 app.add_typer(instances.app, name="instances")
 app.add_typer(professions.app, name="professions")
+app.add_typer(budgets.app, name="budgets")
 app.add_typer(tasks.app, name="tasks")
 app.add_typer(reviews.app, name="reviews")
 app.add_typer(artifacts.app, name="artifacts")
-app.add_typer(messages.app, name="messages")
 app.command()(trace.trace)
 app.command()(why.why)
 app.command()(replay.replay)

@@ -9,22 +9,23 @@ from typing import Any
 from bus.blobs import BlobStore
 from bus.clock import Clock
 from bus.errors import BusError
-from bus.record import Envelope
+from bus.record import Envelope, derive_id
 from services.factory import end_report
-from services.factory.agents.envelope import EnvelopeBroken
+from services.factory.agents.envelope import EnvelopeBroken, parse_envelope, read_usage
 from services.factory.agents.port import TERMINATE_MS, Assignment, Input, Outcome, Output, failed
+from services.factory.allowance import Allowance
 from services.factory.attempt_directory import inputs_by_digest
 from services.factory.background import Background
 from services.factory.equipment import Equipment
 from services.factory.held_instance import Attempt, HeldInstance
 from services.factory.journal import Journal
-from services.factory.mail import Mail, MessageRejected
 from services.factory.output_store import OutputStore
 from services.factory.profile import ProfileMissing
 from services.factory.provider_calls import ProviderCalls
 from services.factory.reports import Reports
 from services.factory.secrets import SecretUnknown
 from services.factory.telemetry import Telemetry
+from services.records.budget import TrancheGranted, TrancheRefused
 from services.records.content import Content
 from services.records.task import TaskAssigned
 from services.records.telemetry import WorkerOutput
@@ -38,6 +39,9 @@ STUBBORN_MS = 1_000
 """How much longer than TERMINATE_MS a worker may take to end an attempt; after that the worker itself is ended."""
 
 LINE_CHARS_MAX = 2_000
+
+EARLY_MAX = 1_000
+"""So many answers on budgets are kept that are heard before the assignments that they are about."""
 
 _NOT_JOURNALLED: Any = {"reasons": True, "runners_up": True, "work": {"inputs", "parameters", "instructions"}}
 """What a later life does not need to answer an attempt."""
@@ -57,17 +61,16 @@ class Attempts:
         reports: Reports,
         telemetry: Telemetry,
         background: Background,
-        mail: Mail,
     ) -> None:
         self._blobs, self._store = blobs, store
         self._equipment, self._secrets = equipment, equipment.secrets
-        self.calls = ProviderCalls(clock, self._key_of)
-        self._mail = mail
+        self.calls = ProviderCalls(clock, self._key_of, self._may_spend)
         self._clock, self._journal, self._reports, self._telemetry = clock, journal, reports, telemetry
         self._background = background
         self._loop = asyncio.get_running_loop()
         self._open: dict[str, Attempt] = {}
         self._ended: dict[str, None] = {}
+        self._early: dict[str, TrancheGranted | TrancheRefused] = {}
 
     def knows(self, attempt_id: str) -> bool:
         """Whether it is open, or has ended not long ago."""
@@ -82,13 +85,16 @@ class Attempts:
             trace=envelope.trace,
             cause=str(envelope.at),
             deadline_ms=order.deadline_ms or self._clock.now_ms() + order.work.timeout_ms,
+            allowance=Allowance(order) if order.budgeted else None,
         )
         self._open[order.attempt_id] = held.attempts[order.attempt_id] = attempt
-        if held.running < held.slots:
+        if attempt.may_begin and held.running < held.slots:
             self._begin(attempt)
         else:
             held.waiting.append(attempt)
             self._set_deadline(attempt)
+        if early := self._early.pop(order.attempt_id, None):
+            self.hear_budget(early)
 
     def refuse(self, envelope: Envelope, reason: str) -> None:
         """Answer an attempt that cannot be worked on here."""
@@ -96,13 +102,45 @@ class Attempts:
         outcome = failed(reason, code="worker_lost")
         report = end_report.failed(order, outcome, (), 0, self._clock.now_ms())
         self._remember(order.attempt_id)
-        record_id = end_report.end_id(order.node_session, order.attempt_id)
-        self._reports.add(report, record_id, trace=envelope.trace, cause=str(envelope.at))
+        trace, cause = envelope.trace, str(envelope.at)
+        if order.budgeted:
+            nothing = Allowance(order).account({}, final=True)
+            self._reports.add(nothing, derive_id(order.node_session, order.attempt_id, "usage", 1), trace=trace)
+        self._reports.add(report, end_report.end_id(order.node_session, order.attempt_id), trace=trace, cause=cause)
 
     def cancel(self, attempt_id: str, reason: str) -> None:
         """Stop an attempt if it is open here; its end report says that it was cancelled."""
         if attempt := self._open.get(attempt_id):
             self._stop(attempt, "cancelled", reason or "cancelled")
+
+    def hear_budget(self, answer: TrancheGranted | TrancheRefused) -> None:
+        """A budgeted attempt may begin or go on; or a budget is used up, and it ends now with what there is of it."""
+        attempt = self._open.get(answer.attempt_id)
+        if attempt is None and answer.attempt_id not in self._ended:
+            self._early[answer.attempt_id] = answer
+            if len(self._early) > EARLY_MAX:
+                del self._early[next(iter(self._early))]
+        if attempt is None or attempt.allowance is None or not attempt.allowance.answers(answer):
+            return
+        if isinstance(answer, TrancheRefused):
+            self._stop(attempt, "budget", answer.reason)
+            return
+        attempt.allowance.grant(answer)
+        self._next(attempt.held)
+        self._account(attempt)
+
+    async def _may_spend(self, attempt_id: str) -> None:
+        attempt = self._open.get(attempt_id)
+        if attempt and attempt.allowance:
+            await attempt.allowance.opened()
+
+    def _account(self, attempt: Attempt, *, final: bool = False, known: bool = True) -> None:
+        """Say what was used of a tranche that is used up, or whatever was used at the end."""
+        allowance = attempt.allowance
+        if allowance and (final or allowance.is_used_up(attempt.usage)):
+            record_id = derive_id(attempt.order.node_session, attempt.attempt_id, "usage", allowance.number)
+            report = allowance.account(attempt.usage, final=final, known=known)
+            self._reports.add(report, record_id, trace=attempt.trace, cause=attempt.cause)
 
     def _begin(self, attempt: Attempt) -> None:
         held, worker = attempt.held, attempt.held.worker
@@ -165,7 +203,6 @@ class Attempts:
             directory=str(directory.path) if directory else "",
         )
         held.worker.give(attempt.assignment)
-        self._mail.hand_out(attempt)
 
     def _write_journal(self, attempt: Attempt) -> None:
         attempt.is_journalled = True
@@ -242,6 +279,9 @@ class Attempts:
 
     def _report(self, attempt: Attempt, outcome: Outcome, contents: tuple[Content, ...]) -> None:
         order, held = attempt.order, attempt.held
+        spoke = outcome.ok or bool(outcome.usage) or not attempt.started_at_ms
+        attempt.usage = {**attempt.usage, **outcome.usage}
+        self._account(attempt, final=True, known=spoke)
         make = end_report.completed if outcome.ok else end_report.failed
         report = make(order, outcome, contents, attempt.started_at_ms, self._clock.now_ms())
         self._reports.add(
@@ -258,8 +298,15 @@ class Attempts:
         del held.attempts[order.attempt_id]
         self._remember(order.attempt_id)
         held.running -= 1
-        if held.waiting and held.running < held.slots and not held.finishing:
-            self._begin(held.waiting.popleft())
+        self._next(held)
+
+    def _next(self, held: HeldInstance) -> None:
+        """Begin those that wait for a slot and may begin, as far as there are slots."""
+        for attempt in [each for each in held.waiting if each.may_begin]:
+            if held.running >= held.slots or held.finishing:
+                return
+            held.waiting.remove(attempt)
+            self._begin(attempt)
 
     def _clear(self, attempt: Attempt) -> None:
         """Its end report is durable: nothing of it is needed any more."""
@@ -291,6 +338,8 @@ class Attempts:
     def print(self, attempt_id: str, line: str) -> None:
         """Pass on a line that a worker printed about an attempt."""
         if attempt := self._open.get(attempt_id):
+            if line.startswith('{"usage"'):
+                self._note_usage(attempt_id, line)
             order = attempt.order
             output = WorkerOutput(
                 workspace_id=order.workspace_id,
@@ -302,23 +351,20 @@ class Attempts:
             )
             self._telemetry.add(output, attempt.trace)
 
+    def _note_usage(self, attempt_id: str, line: str) -> None:
+        """A program says on a line of its own what it has used so far."""
+        try:
+            usage = read_usage(parse_envelope(line.encode(errors="replace")).get("usage"))
+        except EnvelopeBroken as error:
+            logger.info("attempt %s says what it used in a way that cannot be read: %s", attempt_id, error)
+        else:
+            self.use(attempt_id, usage)
+
     def use(self, attempt_id: str, usage: Mapping[str, int]) -> None:
         """Note what an attempt has used so far, so that it is told however the attempt ends."""
         if attempt := self._open.get(attempt_id):
             attempt.usage = usage
-
-    def send(self, attempt_id: str, draft: Mapping[str, Any]) -> None:
-        """Send a message that a worker wrote; one that cannot be sent is answered by a line."""
-        if attempt := self._open.get(attempt_id):
-            try:
-                self._mail.send(attempt, draft)
-            except MessageRejected as error:
-                self.print(attempt_id, f"message refused: {error}")
-
-    def receive(self, attempt_id: str, message_id: str) -> None:
-        """A worker has received a message."""
-        if attempt := self._open.get(attempt_id):
-            self._mail.receive(attempt, message_id)
+            self._account(attempt)
 
 
 def _bases(attempt: Attempt) -> dict[str, int]:

@@ -19,8 +19,8 @@ from bus.log import Log
 from bus.reader import START, FencedReader, Place
 from bus.record import Envelope, Record
 from services.factory.background import Background
+from services.records.budget import TrancheGranted, TrancheRefused
 from services.records.instance import InstanceEnded, InstanceStarting, InstanceStopping
-from services.records.message import MessageSent
 from services.records.node import CapacityGranted, NodeAccepted, NodeLost, NodeRefused
 from services.records.task import (
     AttemptCancelled,
@@ -48,8 +48,10 @@ LIVE: Mapping[str, tuple[type[Record], ...]] = {
         NodeAccepted,
         NodeLost,
         NodeRefused,
+        TrancheGranted,
+        TrancheRefused,
     ),
-    "task": (TaskAssigned, AttemptCancelled, MessageSent),
+    "task": (TaskAssigned, AttemptCancelled),
 }
 CLOSING: Mapping[str, tuple[type[Record], ...]] = {
     "event": (),
@@ -179,8 +181,8 @@ class Unfinished:
                 self._open[("attempt", record.attempt_id)] = envelope
             case InstanceStarting() | InstanceStopping():
                 self._open[("instance", record.instance_id)] = envelope
-            case MessageSent():
-                pass  # to workers of earlier sessions; what still waits is sent again to the new ones
+            case TrancheGranted() | TrancheRefused():
+                pass  # whatever is assigned to this session is assigned after this
             case _:
                 self._others.append(envelope)
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bus.record import Envelope
 from services.definitions.profession import Profession
 from services.factory.agents.port import Assignment
+from services.factory.allowance import Allowance
 from services.factory.attempt_directory import AttemptDirectory
 from services.factory.drivers.port import Worker
 from services.records.instance import InstanceStarting
@@ -33,9 +33,6 @@ class HeldInstance:
     running: int = 0
     waiting: "deque[Attempt]" = field(default_factory=deque)
     attempts: "dict[str, Attempt]" = field(default_factory=dict)
-    mail: dict[str, Envelope] = field(default_factory=dict)  # messages that it has not received yet
-    handed: dict[str, str] = field(default_factory=dict)  # of those, the attempt that has it
-    received: dict[str, None] = field(default_factory=dict)  # messages, the latest ones
 
     @property
     def instance_id(self) -> str:
@@ -82,8 +79,8 @@ class Attempt:
     stop_reason: str = ""
     timer: asyncio.TimerHandle | None = None
     laying: asyncio.Task[None] | None = None  # while its inputs are being laid down
+    allowance: Allowance | None = None  # where its workspace has budgets
     settled: asyncio.Future[None] | None = None  # somebody waits until its end report is durable
-    sent: int = 0  # messages
 
     @property
     def attempt_id(self) -> str:
@@ -95,11 +92,6 @@ class Attempt:
         return self.order.work.agent or self.held.agent
 
     @property
-    def is_at_work(self) -> bool:
-        """Whether its worker has it and is to go on."""
-        return self.assignment is not None and not self.has_ended and not self.stop_code
-
-    @property
     def has_files(self) -> bool:
         """Whether it is laid down as files; a script needs to know no more than digests."""
         worker = self.held.worker
@@ -108,6 +100,10 @@ class Attempt:
     @property
     def directory(self) -> AttemptDirectory:
         return AttemptDirectory(self.held.directory, self.order.attempt_id)
+
+    @property
+    def may_begin(self) -> bool:
+        return self.allowance is None or self.allowance.has_begun
 
     def clear_timer(self) -> None:
         """Let no deadline strike any more."""

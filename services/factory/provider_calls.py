@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from bus.clock import Clock
 from services.factory.rate_bucket import RateBucket
@@ -14,15 +14,20 @@ BUCKETS_MAX = 1_000
 
 
 class ProviderCalls:
-    """`key_of` gives the reference of the key that an attempt calls with, never its value."""
+    """`key_of` gives the reference of the key that an attempt calls with, never its value; `allowed` returns when its
+    budget lets it call."""
 
-    def __init__(self, clock: Clock, key_of: Callable[[str], str]) -> None:
-        self._clock, self._key_of = clock, key_of
+    def __init__(
+        self, clock: Clock, key_of: Callable[[str], str], allowed: Callable[[str], Awaitable[None]] | None = None
+    ) -> None:
+        self._clock, self._key_of, self._allowed = clock, key_of, allowed
         self._buckets: dict[tuple[str, str], RateBucket] = {}
         self._went: dict[tuple[str, str], float] = {}
 
     async def admit(self, attempt_id: str, provider: str) -> None:
         """Return when a call of this attempt may go. A refusal meanwhile holds back those that wait too."""
+        if self._allowed:
+            await self._allowed(attempt_id)
         bucket = self._bucket(attempt_id, provider)
         at = bucket.take(self._now())
         while (wait := at - self._now()) > 0:

@@ -13,10 +13,10 @@ from services.gateway.rejection import explain_rejections
 from services.gateway.resources import (
     alarms,
     artifacts,
+    budgets,
     documents,
     instances,
     keys,
-    messages,
     nodes,
     professions,
     quarantine,
@@ -34,8 +34,16 @@ OPEN_PATHS = frozenset({HEALTH})
 
 ROUTERS = (
     *(instances.router, professions.router, workflows.router, artifacts.router, runs.router, tasks.router),
-    *(reviews.router, nodes.router, alarms.router, records.router, quarantine.router, keys.router, streams.router),
-    messages.router,
+    *(
+        reviews.router,
+        nodes.router,
+        alarms.router,
+        budgets.router,
+        records.router,
+        quarantine.router,
+        keys.router,
+        streams.router,
+    ),
     documents.router,
 )
 

@@ -22,6 +22,8 @@ def kind_of(code: str) -> Failure:
 
 def retry_at(retry: Retry, code: str, attempt: int, attempt_id: str, now_ms: int) -> int:
     """When to try again after this attempt, or 0 for not at all. The jitter depends on the attempt's id alone."""
+    if code == "budget":  # it would be refused again
+        return 0
     if attempt >= retry.max_attempts or kind_of(code) not in retry.on:
         return 0
     wait_ms = min(float(retry.backoff_max_ms), retry.backoff_ms * retry.factor ** min(attempt - 1, 64))

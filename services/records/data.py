@@ -2,7 +2,6 @@
 
 from bus.record import Ask, Fact, Record
 from services.records.content import Artifact, Content
-from services.records.message import DataMessageRequested
 
 
 class ArtifactWriteRequested(Ask, channel="data", scope="artifacts:write"):
@@ -44,10 +43,4 @@ class ArtifactRefused(Fact, channel="data"):
     reason: str
 
 
-RECORDS: tuple[type[Record], ...] = (
-    ArtifactWriteRequested,
-    ArtifactRecorded,
-    ArtifactConflicted,
-    ArtifactRefused,
-    DataMessageRequested,
-)
+RECORDS: tuple[type[Record], ...] = (ArtifactWriteRequested, ArtifactRecorded, ArtifactConflicted, ArtifactRefused)

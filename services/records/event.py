@@ -1,8 +1,20 @@
 """EventChannel: instances, nodes, capacity, professions, alarms and keys, written in four modules and gathered here."""
 
 from bus.record import Record
-from services.records import access, health, instance, node
+from services.records import access, budget, health, instance, node
 from services.records.access import KeyIssued, KeyRefused, KeyRequested, KeyRevoked, KeyRevokeRequested, Membership
+from services.records.budget import (
+    BudgetClosed,
+    BudgetCrossed,
+    BudgetRefused,
+    BudgetSet,
+    BudgetSetRequested,
+    TrancheDeferred,
+    TrancheGranted,
+    TrancheRefused,
+    TrancheSettled,
+    UsageReported,
+)
 from services.records.health import (
     AlarmCleared,
     AlarmRaised,
@@ -31,7 +43,6 @@ from services.records.instance import (
     ProfessionAddRequested,
     ProfessionRefused,
 )
-from services.records.message import EventMessageRequested
 from services.records.node import (
     CapacityFreed,
     CapacityGranted,
@@ -56,13 +67,17 @@ __all__ = [
     "SYSTEM_KEY",
     "AlarmCleared",
     "AlarmRaised",
+    "BudgetClosed",
+    "BudgetCrossed",
+    "BudgetRefused",
+    "BudgetSet",
+    "BudgetSetRequested",
     "CapacityFreed",
     "CapacityGranted",
     "CapacityQueued",
     "CapacityRefused",
     "CapacityReleased",
     "CapacityRequested",
-    "EventMessageRequested",
     "HostLost",
     "InstanceAccepted",
     "InstanceDestroyRequested",
@@ -97,12 +112,20 @@ __all__ = [
     "SubjectRecovered",
     "SubjectUnwatched",
     "SubjectWatched",
+    "TrancheDeferred",
+    "TrancheGranted",
+    "TrancheRefused",
+    "TrancheSettled",
+    "UsageReported",
     "WorkerGone",
     "WorkerStarted",
     "pool_key",
 ]
 
 RECORDS: tuple[type[Record], ...] = (
-    *(*instance.RECORDS, *node.RECORDS, *health.RECORDS, *access.RECORDS),
-    EventMessageRequested,
+    *instance.RECORDS,
+    *node.RECORDS,
+    *health.RECORDS,
+    *access.RECORDS,
+    *budget.RECORDS,
 )

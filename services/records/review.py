@@ -2,7 +2,6 @@
 
 from bus.record import Ask, Fact, Record, Value
 from services.records.content import Read
-from services.records.message import ReviewMessageRequested
 
 
 class ReviewVoteRequested(Ask, channel="review", role="approver", scope="reviews:write"):
@@ -95,5 +94,4 @@ RECORDS: tuple[type[Record], ...] = (
     VoteRefused,
     ReviewEscalated,
     ReviewClosed,
-    ReviewMessageRequested,
 )

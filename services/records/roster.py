@@ -56,6 +56,7 @@ class TaskAssigned(Fact, channel="task"):
     reasons: tuple[Reason, ...] = ()
     runners_up: tuple[Candidate, ...] = ()
     pick: Pick | None = None  # where the task named no profession
+    budgeted: bool = False  # it starts on its first tranche
 
 
 class TaskQueued(Fact, channel="task"):
@@ -162,6 +163,13 @@ class RosterChanged(Fact, channel="task"):
     reason: str = ""
 
 
+class WorkspaceBudgeted(Fact, channel="task"):
+    """Whether attempts of this workspace start on their first tranche, because there are budgets in it."""
+
+    workspace_id: str
+    budgeted: bool
+
+
 class InstanceVacated(Fact, channel="task"):
     """Nothing is assigned to this instance and nothing will be."""
 
@@ -212,7 +220,7 @@ class TaskFailed(Report, channel="task"):
     node_id: str
     node_session: str
     incarnation: int
-    code: str  # error, timeout, cancelled, worker_lost
+    code: str  # error, timeout, cancelled, worker_lost, budget
     reason: str
     outputs: tuple[Content, ...] = ()
     usage: Usage | None = None
@@ -230,6 +238,7 @@ RECORDS: tuple[type[Record], ...] = (
     AttemptCancelled,
     TaskLost,
     RosterChanged,
+    WorkspaceBudgeted,
     InstanceVacated,
     InstanceIdle,
     TaskCompleted,

@@ -1,16 +1,7 @@
-"""TaskChannel: runs, their tasks, assignments and results, and messages, written in three modules and gathered here."""
+"""TaskChannel: runs, their tasks, assignments and results, written in two modules and gathered here."""
 
 from bus.record import Record
-from services.records import message, roster, run
-from services.records.message import (
-    CorrespondentChanged,
-    MessageAcknowledged,
-    MessageExpired,
-    MessageReceived,
-    MessageRefused,
-    MessageSent,
-    TaskMessageRequested,
-)
+from services.records import roster, run
 from services.records.roster import (
     AssignmentsDeferred,
     AttemptCancelled,
@@ -30,6 +21,7 @@ from services.records.roster import (
     TaskLost,
     TaskQueued,
     TasksSettled,
+    WorkspaceBudgeted,
 )
 from services.records.run import (
     ArtifactsConflicted,
@@ -66,17 +58,11 @@ __all__ = [
     "AttemptFailed",
     "CancelRequested",
     "Candidate",
-    "CorrespondentChanged",
     "Fit",
     "InstanceIdle",
     "InstanceNeeded",
     "InstanceVacated",
     "Items",
-    "MessageAcknowledged",
-    "MessageExpired",
-    "MessageReceived",
-    "MessageRefused",
-    "MessageSent",
     "NeedEnded",
     "Pick",
     "Reason",
@@ -101,12 +87,12 @@ __all__ = [
     "TaskDoubted",
     "TaskFailed",
     "TaskLost",
-    "TaskMessageRequested",
     "TaskQueued",
     "TaskRequested",
     "TasksSettled",
     "Token",
+    "WorkspaceBudgeted",
     "run_id_of",
 ]
 
-RECORDS: tuple[type[Record], ...] = (*run.RECORDS, *roster.RECORDS, *message.RECORDS)
+RECORDS: tuple[type[Record], ...] = (*run.RECORDS, *roster.RECORDS)

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 from bus.decider import DECISION_BYTES_MAX, Draft
 from services.records import task
+from services.records.budget import BudgetSet
 from services.records.content import Work
 from services.records.review import ReviewClosed
 from services.records.task import Pick
@@ -127,7 +128,8 @@ def resume(draft: Draft[Rosters], workspace_id: str, profession: str) -> None:
 
 
 def _assign(draft: Draft[Rosters], asked: Asked, work: Work, choice: Choice, pick: Pick | None) -> None:
-    instance = draft.state.of(asked.workspace_id).instances[choice.instance_id]
+    roster = draft.state.of(asked.workspace_id)
+    instance = roster.instances[choice.instance_id]
     draft.add(
         task.TaskAssigned(
             workspace_id=asked.workspace_id,
@@ -142,8 +144,16 @@ def _assign(draft: Draft[Rosters], asked: Asked, work: Work, choice: Choice, pic
             reasons=choice.reasons,
             runners_up=choice.runners_up,
             pick=pick,
+            budgeted=roster.budgeted,
         )
     )
+
+
+def budget(draft: Draft[Rosters], limited: BudgetSet) -> None:
+    """From here on, attempts wait for their first tranche, or no longer do."""
+    budgeted = limited.limits > 0
+    if draft.state.of(limited.workspace_id).budgeted != budgeted:
+        draft.add(task.WorkspaceBudgeted(workspace_id=limited.workspace_id, budgeted=budgeted))
 
 
 def _queueing(asked: Asked, work: Work, reason: str, pick: Pick | None) -> task.TaskQueued:

@@ -13,7 +13,7 @@ from bus.decider import Draft, Role
 from bus.record import DeadlineReached, Envelope, Record
 from services.records import event, task
 from services.records.review import ReviewClosed
-from services.router.assignment import answer, request, resume, settle
+from services.router.assignment import answer, budget, request, resume, settle
 from services.router.loss import cancel, say_losses, stop_waiting, time_out
 from services.router.membership import accept, drain, end, expire_need, refuse, release, stop, welcome
 from services.router.roster_deadlines import (
@@ -35,6 +35,7 @@ _DECISIONS: dict[type[Record], Callable[[Draft[Rosters], Any], None]] = {
     task.TaskCompleted: settle,
     task.TaskFailed: settle,
     ReviewClosed: answer,
+    event.BudgetSet: budget,
     event.InstanceAccepted: accept,
     event.InstanceReady: welcome,
     event.InstanceDraining: drain,

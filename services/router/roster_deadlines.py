@@ -123,9 +123,7 @@ def _deferred(
     return deadlines.set(name, time_ms + AT_ONCE_MS) if fact.deferred else deadlines.clear(name)
 
 
-def _vacated(
-    deadlines: Deadlines, before: Roster, after: Roster, fact: task.InstanceVacated, time_ms: int
-) -> Deadlines:
+def _unmoved(deadlines: Deadlines, before: Roster, after: Roster, fact: Fact, time_ms: int) -> Deadlines:
     return deadlines
 
 
@@ -176,6 +174,7 @@ _MOVES: dict[type[Fact], _Move] = {
     task.InstanceNeeded: _needed,
     task.NeedEnded: _need_ended,
     task.AssignmentsDeferred: _deferred,
-    task.InstanceVacated: _vacated,
+    task.WorkspaceBudgeted: _unmoved,
+    task.InstanceVacated: _unmoved,
     task.InstanceIdle: _idle,
 }

@@ -187,6 +187,10 @@ def _deferred(roster: Roster, fact: task.AssignmentsDeferred, time_ms: int) -> R
     return with_crew(roster, fact.profession, roster.crew(fact.profession)._replace(deferred=fact.deferred))
 
 
+def _budgeted(roster: Roster, fact: task.WorkspaceBudgeted, time_ms: int) -> Roster:
+    return roster._replace(budgeted=fact.budgeted)
+
+
 def _vacated(roster: Roster, fact: task.InstanceVacated, time_ms: int) -> Roster:
     return roster if fact.instance_id in roster.instances else remembered(roster, fact.instance_id)
 
@@ -214,6 +218,7 @@ _FOLDS: dict[type[Fact], _Fold] = {
     task.InstanceNeeded: _needed,
     task.NeedEnded: _need_ended,
     task.AssignmentsDeferred: _deferred,
+    task.WorkspaceBudgeted: _budgeted,
     task.InstanceVacated: _vacated,
     task.InstanceIdle: _idle,
 }

@@ -75,6 +75,7 @@ class Roster(NamedTuple):
     arrivals: int = 0  # of waiting tasks, ever
     doomed: tuple[str, ...] = ()  # attempts, in the order in which their loss is said
     said: int = 0  # of those
+    budgeted: bool = False  # attempts start on their first tranche
     recent: Map[str, str] = Map()  # what is over, with a word on it; when it is full it becomes the older one
     older: Map[str, str] = Map()
 

@@ -51,13 +51,13 @@ class Line:
         return self.role, self.partition
 
 
-def _line(partition: Partition, stored: Stored) -> Line | None:
+def _line(partition: Partition, stored: Stored, schemas: Mapping[str, Any]) -> Line | None:
     try:
         headers = {name: value.decode() for name, value in stored.headers if value}
         kind, role, session, epoch, seq, part, parts, cause = headers["clawx"].split("|", 7)
         numbers = int(epoch), int(seq), int(part), int(parts)
         name, record_id = headers["ce_type"], headers["ce_id"]
-        body = fastavro.schemaless_reader(io.BytesIO(stored.value[10:]), SCHEMAS[name], None)
+        body = fastavro.schemaless_reader(io.BytesIO(stored.value[10:]), schemas[name], None)
     except (KeyError, ValueError, EOFError, IndexError, TypeError, OverflowError, MemoryError):
         return None
     fields = body if isinstance(body, dict) else {}
@@ -82,6 +82,7 @@ class Book:
     records: Mapping[Partition, Sequence[Stored]]
     lines: list[Line] = field(default_factory=list)
     facts: list[Line] = field(default_factory=list)  # that count
+    schemas: Mapping[str, Any] = field(default_factory=lambda: SCHEMAS)
     _claims: dict[Place, _Claim] = field(default_factory=dict)
     _read: dict[Partition, int] = field(default_factory=dict)
 
@@ -91,7 +92,7 @@ class Book:
         for partition in self.records:
             log, start = self.records[partition], self._read.get(partition, 0)
             for offset in range(start, len(log)):
-                if line := _line(partition, log[offset]):
+                if line := _line(partition, log[offset], self.schemas):
                     self.lines.append(line)
                     new += [line] if self._counts(line) else []
             self._read[partition] = len(log)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any
 
 from bus.assignment import Assignment
@@ -88,18 +88,22 @@ class Process:
         *,
         heard_records_max: int = 0,
         snapshots: Snapshots | None = None,
+        roles: Sequence[Role[Any]] = (),
+        homes: Mapping[str, str] = HOMES,
+        codec: Codec = CODEC,
     ) -> None:
+        """Of the bank, unless roles are given with the homes and the language that they speak."""
         self.service = service
         self.owned: frozenset[int] = frozenset()  # what the world means it to own
         self.log = SimulatedLog(storage, rng, weather, lambda point: passing(self, point))
         self.assignment = MovableAssignment()
         self.runtime = Runtime(
             log=self.log,
-            codec=CODEC,
+            codec=codec,
             blobs=blobs,
             clock=clock,
-            roles=SERVICES[service],
-            homes=HOMES,
+            roles=tuple(roles) or SERVICES[service],
+            homes=homes,
             random=rng,
             heard_records_max=heard_records_max or rng.choice((3, 20, 1000)),
             snapshots=snapshots,

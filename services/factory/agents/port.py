@@ -2,9 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
-
-from services.factory.agents.mailbox import Mailbox
+from typing import Protocol
 
 RESULT_BYTES_MAX = 32 * 1024
 """Largest result of an attempt, as JSON text."""
@@ -12,7 +10,7 @@ RESULT_BYTES_MAX = 32 * 1024
 ERROR_CHARS_MAX = 2_000
 """Longest error of an attempt; the rest is cut off."""
 
-FAILURES = ("error", "timeout", "cancelled", "worker_lost")
+FAILURES = ("error", "timeout", "cancelled", "worker_lost", "budget")
 """Why an attempt can fail."""
 
 TERMINATE_MS = 2_000
@@ -104,13 +102,4 @@ class Agent(Protocol):
         Failures of the work are outcomes, never exceptions. Cancelled, it ends every process that it started, within
         TERMINATE_MS, before it lets the cancellation through.
         """
-        ...
-
-
-@runtime_checkable
-class Talker(Protocol):
-    """An agent that has a use for messages; others leave theirs to the instance's next attempt that has."""
-
-    async def talk(self, assignment: Assignment, progress: Callable[[str], None], mailbox: Mailbox) -> Outcome:
-        """Work on one attempt as `Agent.run` does, with messages meanwhile."""
         ...

@@ -6,6 +6,7 @@ from bus.decider import DECISION_BYTES_MAX, DECISION_RECORDS_MAX
 from bus.record import Fact, Origin
 from bus.testing import NOW_MS, Scenario, given
 from services.records import language_codec
+from services.records.budget import BudgetSet
 from services.records.content import Artifact
 from services.records.task import (
     AssignmentsDeferred,
@@ -15,6 +16,7 @@ from services.records.task import (
     TaskLost,
     TaskQueued,
     TasksSettled,
+    WorkspaceBudgeted,
 )
 from services.router import roster_state
 from services.router.instance import HISTORY_MAX
@@ -153,3 +155,17 @@ def test_nothing_is_left_of_what_is_gone() -> None:
     roster.then_types(RosterChanged)
     left = roster.state.of("w")
     assert (len(left.instances), len(left.attempts), len(left.crews)) == (0, 0, 0)
+
+
+def test_in_a_workspace_with_budgets_attempts_start_on_their_first_tranche() -> None:
+    def limited(limits: int) -> BudgetSet:
+        return BudgetSet(workspace_id="w", subject="workspace", tokens=1, cost_micros=-1, limits=limits, ask_id="ask")
+
+    roster = given(ROSTER, changed(slots=3)).when(limited(1))
+    roster.then(WorkspaceBudgeted(workspace_id="w", budgeted=True))
+    roster.when(limited(2)).then()
+    roster.when(requested("1"))
+    assert [fact.budgeted for fact in roster.facts if isinstance(fact, TaskAssigned)] == [True]
+    roster.when(limited(0)).then(WorkspaceBudgeted(workspace_id="w", budgeted=False))
+    roster.when(requested("2"))
+    assert [fact.budgeted for fact in roster.facts if isinstance(fact, TaskAssigned)] == [False]
