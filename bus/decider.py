@@ -23,6 +23,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from bus.deadline import Deadlines
+from bus.memory import Memory, Recalled
 from bus.record import Envelope, Fact, Posted, Record, derive_id
 
 S = TypeVar("S")
@@ -37,7 +38,7 @@ DECISION_BYTES_MAX = 512 * 1024
 class Draft(Generic[S]):
     """One decision in the making: its facts, and the state that they lead to."""
 
-    __slots__ = ("_evolve", "blobs", "cause_id", "facts", "kept", "now_ms", "role", "state")
+    __slots__ = ("_evolve", "blobs", "cause_id", "facts", "kept", "now_ms", "recalled", "role", "state")
 
     def __init__(
         self,
@@ -46,10 +47,12 @@ class Draft(Generic[S]):
         cause_id: str,
         now_ms: int,
         blobs: Mapping[str, bytes | None] | None = None,
+        recalled: Recalled | None = None,
     ) -> None:
         self.role, self.state, self.cause_id, self.now_ms = role.name, state, cause_id, now_ms
         # By digest, what `needs` asked for; None where the store says that it has no such blob.
         self.blobs: Mapping[str, bytes | None] = blobs or {}
+        self.recalled = recalled  # what the memory of the role asked for
         self.facts: list[Fact] = []
         self.kept: dict[str, bytes] = {}  # by digest, what the facts name that the decision made itself
         self._evolve = role.evolve
@@ -92,6 +95,8 @@ class Role(Generic[S]):
     deadlines: Callable[[S], Deadlines] = field(default=lambda state: Deadlines())
     needs: Callable[[S, Envelope], tuple[str, ...]] = _needs_nothing
     """Digests whose content `decide` wants for this input; the runtime loads them first and the input waits."""
+    memory: Memory | None = None
+    """How it recalls an aggregate of its own as of an earlier point; the input waits for that too."""
 
     @property
     def service(self) -> str:

@@ -7,12 +7,15 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from bus.blob_cache import CACHE_BYTES_MAX, BlobReader
+from bus.channel import Partition
 from bus.codec import Codec
 from bus.decider import DECISION_BYTES_MAX, DECISION_RECORDS_MAX, Draft, Role
 from bus.decision import Said
 from bus.errors import BlobMissing, RecordTooLarge
 from bus.log import RECORD_BYTES_MAX, size
+from bus.memory import Recall, Recalled
 from bus.quarantine import undecided, undecodable
+from bus.recall import Recaller
 from bus.record import DeadlineReached, Envelope, Fact, Origin, derive_id, derive_trace
 from bus.stored_input import Input
 
@@ -45,8 +48,12 @@ class StoredBlobs:
 class Redecision:
     """Decides for one role. `lacking` are the digests of the last decision that the store has no content for."""
 
-    def __init__(self, role: Role[Any], codec: Codec, blobs: StoredBlobs) -> None:
-        self._role, self._codec, self._blobs = role, codec, blobs
+    def __init__(
+        self, role: Role[Any], home: Partition, codec: Codec, blobs: StoredBlobs, recaller: Recaller | None = None
+    ) -> None:
+        self._role, self._home, self._codec, self._blobs = role, home, codec, blobs
+        self._recaller = recaller
+        self._last: tuple[Recall, Recalled] | None = None  # several decisions in a row want the same
         self.lacking: tuple[str, ...] = ()
 
     async def on_input(self, state: Any, each: Input, now_ms: int) -> tuple[Said, ...]:
@@ -71,14 +78,25 @@ class Redecision:
         return await self._decide(state, envelope, now_ms, f"deadline:{cause_id}")
 
     async def _decide(self, state: Any, envelope: Envelope, now_ms: int, cause: str) -> tuple[Said, ...]:
+        recalled = await self._recall(state, envelope)
         digests = self._role.needs(state, envelope)
+        if recalled is not None and self._role.memory is not None:
+            digests = (*digests, *self._role.memory.needs(recalled, envelope))
         blobs = await self._blobs.load(digests) if digests else {}
         self.lacking = tuple(digest for digest, content in blobs.items() if content is None)
-        draft = Draft(self._role, state, envelope.id, now_ms, blobs)
+        draft = Draft(self._role, state, envelope.id, now_ms, blobs, recalled)
         self._role.decide(draft, envelope)
         if len(draft.facts) > DECISION_RECORDS_MAX:
             raise RecordTooLarge(f"a decision of {len(draft.facts)} facts is over the limit of {DECISION_RECORDS_MAX}")
         return self._say(draft.facts, envelope.id, cause, envelope.trace, now_ms)
+
+    async def _recall(self, state: Any, envelope: Envelope) -> Recalled | None:
+        wanted = self._role.memory.wants(state, envelope) if self._role.memory else None
+        if wanted is None or self._recaller is None:
+            return None
+        if self._last is None or self._last[0] != wanted:
+            self._last = wanted, await self._recaller.load(self._role, self._home, wanted)
+        return self._last[1]
 
     def _quarantine_undecodable(self, each: Input) -> tuple[Said, ...]:
         at = str(each.at)

@@ -21,6 +21,7 @@ from bus.decision import Decision, Decisions, Said, UnreadableFact
 from bus.difference import DECISION, SILENT, UNREADABLE, Difference, find_fault
 from bus.ledger import Ledger
 from bus.log import Log
+from bus.recall import Recaller
 from bus.record import Fact, Heard, InputQuarantined
 from bus.redecision import Redecision, StoredBlobs
 from bus.stored_input import Input, StoredInput, open_inputs
@@ -57,7 +58,7 @@ class Replay:
         self.state = role.initial()
         self.count = Count()
         self._log, self._codec, self._homes = log, codec, homes
-        self._redecision = Redecision(role, codec, blobs)
+        self._redecision = Redecision(role, self.home, codec, blobs, Recaller(log, codec))
         self._ledger = Ledger(log.partitions)
         self._past = _Past(role.inputs, self.state)
         self._inputs: Mapping[str, StoredInput] = {}

@@ -17,6 +17,7 @@ from bus.codec import Codec
 from bus.decider import Role
 from bus.feed import Feeds
 from bus.log import Log
+from bus.recall import Recaller
 from bus.seat import Seat
 from bus.session import HEARD_RECORDS_MAX, Ports
 from bus.snapshot import SNAPSHOT_RECORDS, Snapshots
@@ -45,6 +46,7 @@ class Runtime:
         self._feeds = Feeds(log, codec)
         self._appenders = SharedAppender(log)
         self._blobs = BlobCache(blobs, self._resume)
+        self._recaller = Recaller(log, codec, self._resume)
         self._ports = Ports(
             codec=codec,
             clock=clock,
@@ -55,6 +57,7 @@ class Runtime:
             heard_records_max=heard_records_max,
             snapshots=snapshots,
             snapshot_records=snapshot_records,
+            recaller=self._recaller,
         )
         self._seats: dict[tuple[str, int], tuple[Seat, asyncio.Task[None]]] = {}
         self._assigned = asyncio.Event()
@@ -124,5 +127,6 @@ class Runtime:
     async def close(self) -> None:
         """Let go of readers and the producer; `run` has ended before."""
         await self._blobs.close()
+        await self._recaller.close()
         await self._feeds.close()
         await self._appenders.close()

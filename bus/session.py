@@ -19,9 +19,11 @@ from bus.decider import DECISION_RECORDS_MAX, Draft, Role
 from bus.errors import RecordTooLarge
 from bus.ledger import Ledger, Peer, Post, addressed
 from bus.log import Appender, Raw, Stored
+from bus.memory import Recalled
 from bus.outbox import Outbox, Staged
 from bus.quarantine import undecided, undecodable
 from bus.reader import Place
+from bus.recall import Recaller
 from bus.record import (
     DeadlineReached,
     Envelope,
@@ -57,6 +59,7 @@ class Ports:
     heard_records_max: int = HEARD_RECORDS_MAX
     snapshots: Snapshots | None = None
     snapshot_records: int = SNAPSHOT_RECORDS
+    recaller: Recaller | None = None  # for roles with a memory
 
 
 class Garbled(NamedTuple):
@@ -163,10 +166,11 @@ class Session:
     def _decide(self, envelope: Envelope) -> bool:
         now_ms = self._now_ms()
         try:
-            blobs = self._needed(envelope)
+            recalled, is_recalled = self._recalled(envelope)
+            blobs = self._needed(envelope, recalled) if is_recalled else None
             if blobs is None:
                 return False
-            draft = Draft(self.role, self.state, envelope.id, now_ms, blobs)
+            draft = Draft(self.role, self.state, envelope.id, now_ms, blobs, recalled)
             self.role.decide(draft, envelope)
             if draft.kept and not self.ports.blobs.keep(draft.kept):
                 return False  # decided again once it is durable
@@ -175,9 +179,19 @@ class Session:
             self._quarantine(envelope, error)
         return True
 
-    def _needed(self, envelope: Envelope) -> Mapping[str, bytes | None] | None:
+    def _needed(self, envelope: Envelope, recalled: Recalled | None) -> Mapping[str, bytes | None] | None:
         digests = self.role.needs(self.state, envelope)
+        if recalled is not None and self.role.memory is not None:
+            digests = (*digests, *self.role.memory.needs(recalled, envelope))
         return self.ports.blobs.now(digests) if digests else {}
+
+    def _recalled(self, envelope: Envelope) -> tuple[Recalled | None, bool]:
+        """What it wants to recall, if it does, and whether that is there."""
+        wanted = self.role.memory.wants(self.state, envelope) if self.role.memory else None
+        if wanted is None or self.ports.recaller is None:
+            return None, True
+        found = self.ports.recaller.now(self.role, self.home, wanted)
+        return found, found is not None
 
     def _conclude(self, draft: Draft[Any], cause: str, trace: str) -> None:
         if len(draft.facts) > DECISION_RECORDS_MAX:

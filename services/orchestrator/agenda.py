@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from services.orchestrator.beginning import begin, resume, trigger
 from services.orchestrator.ending import cancel, leave, say_passed, stop
-from services.orchestrator.mapping import go_through
+from services.orchestrator.mapping import begin_anew, go_through
 from services.orchestrator.run import CANCELLED, WAITING, Execution
 from services.orchestrator.stopping import go_on_stopping
 from services.orchestrator.subflow import end_flow
@@ -23,6 +23,8 @@ def say(turn: Turn, due: Entry) -> None:
         case "begin":
             if execution is not None and turn.run.is_stopping(execution):
                 cancel(turn, execution, NEEDLESS)
+            elif turn.run.is_item(due.stage, due.item):
+                begin_anew(turn, due.stage, due.execution, due.item)
             else:
                 begin(turn, due.stage, due.execution, due.item)
         case "skip":

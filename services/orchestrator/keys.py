@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from immutables import Map
 
-from services.records.task import RunRequested
+from services.records.task import RunForkRequested, RunRequested
 
 IDEMPOTENCY_TTL_MS = 7 * 24 * 3600 * 1000
 """How long a key is kept at least, unless there are too many."""
@@ -72,7 +72,7 @@ class Keys(NamedTuple):
         )
 
 
-def body_of(asked: RunRequested) -> str:
+def body_of(asked: RunRequested | RunForkRequested) -> str:
     """The digest of what an ask for a run asks for, whoever asks and under whichever key."""
     value = asked.model_dump(mode="json", exclude={"actor", "actor_roles", "actor_scopes", "idempotency_key"})
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)

@@ -66,6 +66,22 @@ def _count(turn: Turn, execution: Execution, stage: Stage, items: Items) -> None
     wait(turn, stage, execution.number, execution.item, "items", items=counted)
 
 
+def begin_anew(turn: Turn, name: str, number: int, item: int) -> None:
+    """Begin an item that was under way where this run was forked."""
+    stage = turn.stage(name)
+    try:
+        _begin_item(turn, stage, number, item)
+    except ListInvalid as error:
+        reason = f"the list that it is an item of {error}"
+        turn.later(lambda: _fail_item(turn, name, number, item, reason))
+
+
+def _fail_item(turn: Turn, name: str, number: int, item: int, reason: str) -> None:
+    execution = turn.execution(name, number, item)
+    if execution is not None and not turn.run.is_stopping(execution):
+        fail(turn, execution, "input_invalid", reason)
+
+
 def _begin_item(turn: Turn, stage: Stage, number: int, item: int) -> None:
     turn.bytes += turn.size_of(stage, turn.flow(stage.id, -1).artifacts)
     if stage.kind == "subflow":

@@ -42,6 +42,15 @@ class Execution(NamedTuple):
     parts: Parts | None = None
 
 
+class Forking(NamedTuple):
+    """Which run it takes over what was done from, as of which offset, and how far it is with that."""
+
+    run_id: str
+    offset: int
+    shift_ms: int  # since then
+    part: int = 0  # the next one
+
+
 class Run(NamedTuple):
     """A run that has not ended."""
 
@@ -58,6 +67,7 @@ class Run(NamedTuple):
     ending: str = ""  # the status that it ends with, once nothing goes on
     reason: str = ""
     inner: Inner = NO_INNER
+    fork: Forking | None = None  # while it takes over what was done
 
     def after(self, game: Game, artifacts: Map[str, Artifact], open_: Map[str, Execution], order: int) -> Run:
         """The run after what happens most often; `_replace` takes twice as long."""
@@ -75,6 +85,7 @@ class Run(NamedTuple):
             self.ending,
             self.reason,
             self.inner,
+            self.fork,
         )
 
     @property

@@ -14,7 +14,8 @@ from services.orchestrator.executions import again, changed, closed, holding, op
 from services.orchestrator.flow import Parts, Stop
 from services.orchestrator.game import ended
 from services.orchestrator.keys import Answer, Keys
-from services.orchestrator.run import CANCELLED, DUE, RETRYING, SPLIT, WAITING, WORKING, Execution, Run, Runs
+from services.orchestrator.reuse_facts import reused
+from services.orchestrator.run import CANCELLED, DUE, RETRYING, SPLIT, WAITING, WORKING, Execution, Forking, Run, Runs
 from services.orchestrator.run_deadlines import GO_ON, RETRY, RUN, WAIT, name_of, set_if
 from services.records import task
 
@@ -37,6 +38,7 @@ def _started(state: Runs, fact: task.RunStarted, time_ms: int) -> Runs:
         definition=fact.definition,
         inputs=fact.inputs,
         artifacts=Map({artifact.name: artifact for artifact in fact.inputs}),
+        fork=Forking(fact.fork.run_id, fact.fork.offset, time_ms - fact.fork.time_ms) if fact.fork else None,
     )
     at_ms = time_ms + fact.timeout_ms if fact.timeout_ms else 0
     timed = state._replace(
@@ -45,6 +47,14 @@ def _started(state: Runs, fact: task.RunStarted, time_ms: int) -> Runs:
         keys=_with_key(state, fact, "", time_ms),
     )
     return _kept(timed, moved(run, "", -1, fact.moves, time_ms), time_ms)
+
+
+def _reused(state: Runs, fact: task.StateReused, time_ms: int) -> Runs:
+    return _kept(state, reused(state.live[fact.run_id], fact, time_ms), time_ms)
+
+
+def _planned(state: Runs, fact: task.ForkPlanned, time_ms: int) -> Runs:
+    return state._replace(seen=state.seen.add(fact.ask_id, time_ms))
 
 
 def _refused(state: Runs, fact: task.RunRefused, time_ms: int) -> Runs:
@@ -74,7 +84,7 @@ def _result_refused(state: Runs, fact: task.ResultRefused, time_ms: int) -> Runs
 def _ending(state: Runs, fact: task.RunEnding, time_ms: int) -> Runs:
     if fact.ask_id:
         state = state._replace(seen=state.seen.add(fact.ask_id, time_ms))
-    run = state.live[fact.run_id]._replace(ending=fact.status, reason=fact.reason, due=(), said=0)
+    run = state.live[fact.run_id]._replace(ending=fact.status, reason=fact.reason, due=(), said=0, fork=None)
     return _kept(state, run._replace(open=_without_due(run.open)), time_ms)
 
 
@@ -200,7 +210,7 @@ def _untimed(state: Runs, run: Run, task_id: str) -> Runs:
 def _kept(state: Runs, run: Run, time_ms: int) -> Runs:
     """The state with this run, which goes on at once where something is due, ready or to be cancelled."""
     deadlines = state.deadlines
-    if run.due or run.ending or run.inner.ready:
+    if run.due or run.ending or run.inner.ready or run.fork:
         deadlines = deadlines.set(name_of(GO_ON, run.run_id), time_ms)
     elif deadlines.times:
         deadlines = deadlines.clear(name_of(GO_ON, run.run_id))
@@ -209,6 +219,8 @@ def _kept(state: Runs, run: Run, time_ms: int) -> Runs:
 
 _FOLDS: Mapping[type[Fact], Callable[[Runs, Any, int], Runs]] = {
     task.RunStarted: _started,
+    task.StateReused: _reused,
+    task.ForkPlanned: _planned,
     task.RunRefused: _refused,
     task.RunFound: _found,
     task.AskRefused: _ask_refused,

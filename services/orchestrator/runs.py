@@ -29,6 +29,7 @@ from services.orchestrator.ending import (
 )
 from services.orchestrator.feedback import feedback_content, result_of
 from services.orchestrator.flow import NO_INNER
+from services.orchestrator.fork import MEMORY, fork, go_on_forking
 from services.orchestrator.lists import ListInvalid
 from services.orchestrator.mapping import wanted
 from services.orchestrator.run import RETRYING, SPLIT, WAITING, WORKING, Execution, Run, Runs
@@ -43,6 +44,7 @@ from services.records.task import (
     ResultRefused,
     RunCancelRequested,
     RunEnded,
+    RunForkRequested,
     RunRequested,
     SignalRequested,
     TaskAnswerRequested,
@@ -57,6 +59,8 @@ def needs(state: Runs, heard: Envelope) -> tuple[str, ...]:
     record = heard.record
     if isinstance(record, RunRequested):
         return (record.definition,)
+    if isinstance(record, RunForkRequested):
+        return (record.definition,) if record.definition else ()
     run_id = parts_of(record.id)[1] if isinstance(record, DeadlineReached) else record.run_id
     run = state.live.get(run_id)
     if run is None:
@@ -231,7 +235,9 @@ def _meet_deadline(draft: Draft[Runs], reached: DeadlineReached) -> None:
     turn = _turn(draft, run) if run is not None and _is_due(draft, reached) else None
     if run is None or turn is None:
         return
-    if kind == GO_ON and run.ending:
+    if kind == GO_ON and run.fork is not None:
+        go_on_forking(draft, run, turn.definition)
+    elif kind == GO_ON and run.ending:
         go_on_ending(turn)
     elif kind == GO_ON:
         turn.say_due()
@@ -270,6 +276,7 @@ def _try_again(turn: Turn, execution: Execution) -> None:
 
 _DECISIONS: Mapping[type[Record], Callable[[Draft[Runs], Envelope], None]] = {
     RunRequested: start,
+    RunForkRequested: fork,
     RunCancelRequested: _hear_cancel,
     SignalRequested: _hear_signal,
     TaskAnswerRequested: _hear_answer,
@@ -296,4 +303,5 @@ RUNS: Role[Runs] = Role(
     evolve=evolve,
     deadlines=deadlines,
     needs=needs,
+    memory=MEMORY,
 )

@@ -16,7 +16,7 @@ from services.orchestrator.tokens import Play
 from services.orchestrator.turn import Turn
 from services.records.content import Artifact
 from services.records.permission import find_lack
-from services.records.task import RunFound, RunRefused, RunRequested, RunStarted, run_id_of
+from services.records.task import RunForkRequested, RunFound, RunRefused, RunRequested, RunStarted, run_id_of
 
 RUNS_MAX = 20_000
 """Most live runs of a partition."""
@@ -32,28 +32,29 @@ def start(draft: Draft[Runs], heard: Envelope) -> None:
         return
     body = body_of(asked) if asked.idempotency_key else ""
     try:
-        _check_permission(asked)
-        if _answer_again(draft, asked, heard.id, body):
+        check_permission(asked)
+        if answer_again(draft, asked, heard.id, body):
             return
-        _check_room(draft.state)
+        check_room(draft.state)
     except Refusal as refusal:
-        _refuse(draft, asked, heard.id, str(refusal))
+        refuse(draft, asked, heard.id, str(refusal))
         return
     try:
-        definition = _definition(draft, asked.definition)
+        definition = read(draft, asked.definition)
         inputs = tuple(inputs_of_run(definition.root.inputs, asked.inputs))
     except Refusal as refusal:
-        _refuse(draft, asked, heard.id, str(refusal), key=asked.idempotency_key, body=body)
+        refuse(draft, asked, heard.id, str(refusal), key=asked.idempotency_key, body=body)
         return
     _start(draft, asked, heard.id, definition, inputs, body)
 
 
-def _check_permission(asked: RunRequested) -> None:
+def check_permission(asked: RunRequested | RunForkRequested) -> None:
+    """Raises Refusal where the actor may not ask this."""
     if lack := find_lack(asked):
         raise Refusal(lack)
 
 
-def _answer_again(draft: Draft[Runs], asked: RunRequested, ask_id: str, body: str) -> bool:
+def answer_again(draft: Draft[Runs], asked: RunRequested | RunForkRequested, ask_id: str, body: str) -> bool:
     """Whether the key of the ask is known: then it gets the same answer. Raises Refusal for another body."""
     key = asked.idempotency_key
     if len(key) > KEY_CHARS_MAX:
@@ -69,8 +70,14 @@ def _answer_again(draft: Draft[Runs], asked: RunRequested, ask_id: str, body: st
     return True
 
 
-def _refuse(
-    draft: Draft[Runs], asked: RunRequested, ask_id: str, reason: str, *, key: str = "", body: str = ""
+def refuse(
+    draft: Draft[Runs],
+    asked: RunRequested | RunForkRequested,
+    ask_id: str,
+    reason: str,
+    *,
+    key: str = "",
+    body: str = "",
 ) -> None:
     """Refuse for good under a key; without one, the same ask may be made again."""
     draft.add(
@@ -121,12 +128,14 @@ def _start(
     turn.finish()
 
 
-def _check_room(state: Runs) -> None:
+def check_room(state: Runs) -> None:
+    """Raises Refusal where there are too many runs."""
     if len(state.live) >= RUNS_MAX:
         raise Refusal(f"{RUNS_MAX} runs are under way in this partition, which is the most; try again later")
 
 
-def _definition(draft: Draft[Runs], digest: str) -> Definition:
+def read(draft: Draft[Runs], digest: str) -> Definition:
+    """The definition that was needed for the decision; raises Refusal."""
     data = draft.blobs.get(digest)
     if data is None:
         raise Refusal(f"the definition {digest} is not in the blob store")

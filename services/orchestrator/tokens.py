@@ -273,20 +273,23 @@ class Play:
             return NOTHING_MOVED
         return Moves(
             branches=tuple(
-                _branch_move(n, self._branches[n]) for n in branches if game.branches.get(n) != self._branches[n]
+                branch_move(n, self._branches[n]) for n in branches if game.branches.get(n) != self._branches[n]
             ),
-            joins=tuple(_join_move(n, self._joins[n]) for n in joins if game.joins.get(n) != self._joins[n]),
-            loops=tuple(_loop_move(n, self._loops[n]) for n in loops if game.loops.get(n) != self._loops[n]),
+            joins=tuple(join_move(n, self._joins[n]) for n in joins if game.joins.get(n) != self._joins[n]),
+            loops=tuple(loop_move(n, self._loops[n]) for n in loops if game.loops.get(n) != self._loops[n]),
         )
 
 
-def _branch_move(index: int, state: BranchState) -> BranchMove:
+def branch_move(index: int, state: BranchState) -> BranchMove:
+    """How a branch stands, as a fact says it."""
     return BranchMove(edge=index, owes=state.owes, queue=state.queue, taken=state.taken)
 
 
-def _join_move(stage: int, state: JoinState) -> JoinMove:
+def join_move(stage: int, state: JoinState) -> JoinMove:
+    """How the round of a join stands, as a fact says it."""
     return JoinMove(stage=stage, arrived=state.arrived, taken=state.taken, void=state.void, begun=state.begun)
 
 
-def _loop_move(loop: int, state: LoopState) -> LoopMove:
+def loop_move(loop: int, state: LoopState) -> LoopMove:
+    """How a loop stands, as a fact says it."""
     return LoopMove(loop=loop, open=state.open, owing=state.owing, closed=state.closed)

@@ -147,14 +147,21 @@ class Turn:
             if not self._agenda.advance(self, run.open[run.inner.ready[0]]):
                 break
             self._catch_up()
-        if self.is_live and not self.run.open and not self.run.due:
+        if self.is_live and not self.run.open and not self.run.due and self.run.fork is None:
             run = self.run
             self.add(RunEnded(workspace_id=run.workspace_id, run_id=run.run_id, status="completed"))
 
     def _can_advance(self) -> bool:
         """Nothing goes on before what has been due for longer."""
         run = self.draft.state.live.get(self.run_id)
-        return run is not None and bool(run.inner.ready) and not run.ending and not run.due and self.has_room
+        return (
+            run is not None
+            and bool(run.inner.ready)
+            and not run.ending
+            and not run.due
+            and run.fork is None
+            and self.has_room
+        )
 
     def _catch_up(self) -> None:
         while self._later:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from bus.record import Ask, Fact, Record, Value, derive_id
 from services.records.content import Artifact, Content, Read, Usage, Work
+from services.records.fork import Fork
 from services.records.token import Moves
 
 
@@ -68,6 +69,7 @@ class RunStarted(Fact, channel="task"):
     idempotency_key: str = ""
     body: str = ""  # digest of what was asked for under the key
     moves: Moves | None = None
+    fork: Fork | None = None  # where it comes from, if it is one
 
 
 class RunRefused(Fact, channel="task"):

@@ -1,7 +1,8 @@
-"""TaskChannel: runs, their tasks, assignments and results, written in two modules and gathered here."""
+"""TaskChannel: runs, their tasks, assignments and results, written in modules of their own and gathered here."""
 
 from bus.record import Record
-from services.records import roster, run
+from services.records import fork, roster, run
+from services.records.fork import ForkPlanned, RunForkRequested, StateReused
 from services.records.roster import (
     AssignmentsDeferred,
     AttemptCancelled,
@@ -59,6 +60,7 @@ __all__ = [
     "CancelRequested",
     "Candidate",
     "Fit",
+    "ForkPlanned",
     "InstanceIdle",
     "InstanceNeeded",
     "InstanceVacated",
@@ -72,6 +74,7 @@ __all__ = [
     "RunCancelRequested",
     "RunEnded",
     "RunEnding",
+    "RunForkRequested",
     "RunFound",
     "RunRefused",
     "RunRequested",
@@ -81,6 +84,7 @@ __all__ = [
     "StageEnded",
     "StageStarted",
     "StageStopping",
+    "StateReused",
     "TaskAnswerRequested",
     "TaskAssigned",
     "TaskCompleted",
@@ -95,4 +99,4 @@ __all__ = [
     "run_id_of",
 ]
 
-RECORDS: tuple[type[Record], ...] = (*run.RECORDS, *roster.RECORDS)
+RECORDS: tuple[type[Record], ...] = (*run.RECORDS, *fork.RECORDS, *roster.RECORDS)

@@ -28,7 +28,8 @@ ROLES = {
 }
 """Each of them is pure from the day it is there, as a module or as a folder."""
 
-BUS_VALUES = {f"bus.{name}" for name in ("channel", "deadline", "decider", "errors", "fence", "record", "seen")}
+_VALUES = ("channel", "deadline", "decider", "digest", "errors", "fence", "memory", "record", "seen")
+BUS_VALUES = {f"bus.{name}" for name in _VALUES}
 
 PURE_LIBRARIES = {
     *("immutables", "pydantic"),

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from bus.decider import DECISION_RECORDS_MAX, Draft
+from bus.memory import Recalled, Recollection
 from bus.record import DeadlineReached, Envelope, Fact, Origin, Record, derive_trace
 from bus.testing import NOW_MS, envelope
 from services.definitions.versions import digest_of
@@ -60,6 +61,7 @@ class World:
         self.blobs: dict[str, bytes] = {}
         self.run_id = ""
         self._asks = self._taken = 0
+        self._decisions: list[tuple[list[Fact], int]] = []  # with their times
 
     def run(self, text: str, **inputs: object) -> World:
         """Ask for a run of a workflow; the world is about it from here on."""
@@ -94,7 +96,7 @@ class World:
         return ask_id
 
     def hear(self, record: Record, record_id: str = "") -> list[Fact]:
-        return self._decide(envelope(record, record_id=record_id, time_ms=self.now_ms))
+        return self._decide(envelope(record, record_id=record_id, offset=len(self.facts), time_ms=self.now_ms))
 
     def wake(self) -> list[Fact]:
         """Let the first deadline come."""
@@ -138,7 +140,7 @@ class World:
     def request(self, stage: str) -> TaskRequested:
         found = [asked for asked in self.open_requests() if asked.work.stage == stage]
         assert found, f"nothing is asked of {stage}; open are {[asked.work.stage for asked in self.open_requests()]}"
-        return found[0]
+        return next((asked for asked in found if asked.work.run_id == self.run_id), found[0])
 
     def complete(self, stage: str, result: object = None, **outputs: object) -> World:
         """The oldest open attempt of a stage ends well. Declared outputs that are not given are written as texts."""
@@ -205,8 +207,12 @@ class World:
         return [type(fact).__name__ for fact in self.last]
 
     def _decide(self, heard: Envelope) -> list[Fact]:
-        blobs = {digest: self.blobs.get(digest) for digest in RUNS.needs(self.state, heard)}
-        draft = Draft(RUNS, self.state, heard.id, self.now_ms, blobs)
+        recalled = self._recall(heard)
+        digests = RUNS.needs(self.state, heard)
+        if recalled is not None and RUNS.memory is not None:
+            digests = (*digests, *RUNS.memory.needs(recalled, heard))
+        blobs = {digest: self.blobs.get(digest) for digest in digests}
+        draft = Draft(RUNS, self.state, heard.id, self.now_ms, blobs, recalled)
         RUNS.decide(draft, heard)
         assert {type(fact) for fact in draft.facts} <= RUNS.says
         assert len(draft.facts) <= DECISION_RECORDS_MAX
@@ -218,9 +224,28 @@ class World:
         self.state, self.last = draft.state, draft.facts
         self.blobs.update(draft.kept)
         self.facts += draft.facts
+        if draft.facts:
+            self._decisions.append((draft.facts, self.now_ms))
         if self._checked:
             self._check()
         return draft.facts
+
+    def _recall(self, heard: Envelope) -> Recalled | None:
+        """What the runtime would recall, if the log had the facts of this role alone."""
+        wanted = RUNS.memory.wants(self.state, heard) if RUNS.memory else None
+        if wanted is None:
+            return None
+        recollection, first = Recollection(RUNS, wanted), 0
+        for facts, time_ms in self._decisions:
+            last = first + len(facts) - 1
+            if last >= wanted.before or not recollection.take(facts, first, last, time_ms):
+                break
+            first = last + 1
+        return recollection.found
+
+    def offset_of(self, fact: Fact) -> int:
+        """Where a fact stands."""
+        return next(n for n, each in enumerate(self.facts) if each is fact)
 
     def _check(self) -> None:
         """Each execution ends at most once, and only what was said to begin, or never began, ends."""
@@ -230,8 +255,10 @@ class World:
         assert all(count == 1 for count in ends.values()), [key for key, count in ends.items() if count > 1]
         for run in self.state.live.values():
             assert not any((run.run_id, e.stage, e.number, e.item) in ends for e in run.open.values())
-            assert run.open or run.due or run.ending, f"nothing goes on in {run.run_id} and it has not ended"
-            if not run.ending and run.definition in self.blobs:
+            assert run.open or run.due or run.ending or run.fork, (
+                f"nothing goes on in {run.run_id} and it has not ended"
+            )
+            if not run.ending and run.fork is None and run.definition in self.blobs:
                 check_game(run, definition_of(run.definition, self.blobs[run.definition]))
 
 

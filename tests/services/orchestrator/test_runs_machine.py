@@ -6,14 +6,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.orchestrator import ending, turn
+from bus.record import Fact
+from services.orchestrator import ending, fork, reuse, turn
 from services.orchestrator.runs import RUNS
 from services.records.review import ReviewClosed
 from services.records.task import (
     CancelRequested,
     RunCancelRequested,
     RunEnded,
+    RunForkRequested,
     RunRefused,
+    RunStarted,
     SignalRequested,
     StageCompleted,
     StageEnded,
@@ -24,7 +27,8 @@ from services.records.task import (
 )
 from tests.services.orchestrator.run_world import WORKSPACE, World
 
-STEPS_MAX = 6_000
+STEPS_MAX = 12_000
+FORKS_MAX = 3
 KINDS = ["task", "wait", "review", "human", "end", "map", "subflow", "mapped"]
 
 
@@ -99,12 +103,16 @@ class Fate:
         self.world, self.dice = World(), dice
         self.asked = self.world.asking(draw_workflow(dice), key="key", list=["a", 2, {"c": 3}][: dice.randrange(4)])
         self.world.run_id = run_id_of(self.world.ask(self.asked))
+        self.runs = [self.world.run_id]
         self.is_refused = isinstance(self.world.last[0], RunRefused)
 
     def play_out(self) -> None:
+        """Until every run has ended, those too that were forked from others."""
         for _ in range(STEPS_MAX):
             if self.world.live is None:
-                return
+                if not self.world.state.live:
+                    return
+                self.world.run_id = min(self.world.state.live)
             self._step()
         raise AssertionError(f"the run goes on after {STEPS_MAX} steps: {self.world.live}")
 
@@ -113,6 +121,7 @@ class Fate:
         acts = [self._report] * 12 * bool(world.open_requests()) + [self._signal, self._wake, self._wake]
         acts += [self._vote, self._answer] + [self._cancel] * (dice.random() < 0.02)
         acts += [self._ask_again] * (dice.random() < 0.05)
+        acts += [self._fork] * 3 * (len(self.runs) < FORKS_MAX and dice.random() < 0.1)
         dice.choice(acts)()
 
     def _report(self) -> None:
@@ -140,6 +149,18 @@ class Fate:
     def _ask_again(self) -> None:
         """Whoever asks under the key of the run gets it again, and no second one."""
         self.world.ask(self.asked)
+
+    def _fork(self) -> None:
+        """From any point of a run, whatever happens there; first it is told what that would be."""
+        point = self.dice.randrange(len(self.world.facts))
+        for dry_run in (True, False):
+            ask = RunForkRequested(
+                workspace_id=WORKSPACE, run_id=self.dice.choice(self.runs), offset=point, dry_run=dry_run
+            )
+            run_id = run_id_of(self.world.ask(ask))
+        if isinstance(self.world.last[0], RunStarted):
+            self.runs.append(run_id)
+            self.world.run_id = run_id
 
     def _vote(self) -> None:
         for started in self._waiting("review")[:1]:
@@ -172,6 +193,8 @@ def test_a_run_ends_and_all_that_began_in_it(seed: int, room: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(turn, "FACTS_MAX", room)
         patch.setattr(ending, "CANCELLED_MAX", room)
+        patch.setattr(reuse, "PIECES_MAX", room)
+        patch.setattr(fork, "PARTS_MAX", room)
         _play_out(seed)
 
 
@@ -179,32 +202,41 @@ def _play_out(seed: int) -> None:
     fate = Fate(random.Random(seed))
     if not fate.is_refused:
         fate.play_out()
-        check_quiet(fate.world)
+        assert len(RUNS.deadlines(fate.world.state)) == 0
+        for run_id in fate.runs:
+            check_quiet([fact for fact in fate.world.facts if names(fact) == run_id])
 
 
-def check_quiet(world: World) -> None:
-    """After the end: one end of the run, of each execution and of each attempt; no deadline is left."""
-    assert sum(isinstance(fact, RunEnded) for fact in world.facts) == 1
-    assert len(RUNS.deadlines(world.state)) == 0
-    ends = [fact for fact in world.facts if isinstance(fact, StageCompleted | StageEnded)]
+def names(fact: Fact) -> str:
+    """The run that a fact is about."""
+    return fact.work.run_id if isinstance(fact, TaskRequested) else str(getattr(fact, "run_id", ""))
+
+
+def check_quiet(facts: list[Fact]) -> None:
+    """After the end: one end of the run, of each execution and of each attempt."""
+    assert sum(isinstance(fact, RunEnded) for fact in facts) == 1
+    is_fork = any(isinstance(fact, RunStarted) and fact.fork is not None for fact in facts)
+    ends = [fact for fact in facts if isinstance(fact, StageCompleted | StageEnded)]
     began = {
         (fact.work.stage, fact.work.execution, fact.work.item)
         if isinstance(fact, TaskRequested)
         else (fact.stage, fact.execution, fact.item)
-        for fact in world.facts
+        for fact in facts
         if isinstance(fact, TaskRequested | StageStarted)
     }
     assert began <= {(fact.stage, fact.execution, fact.item) for fact in ends}
-    requested = [fact for fact in world.facts if isinstance(fact, TaskRequested)]
+    requested = [fact for fact in facts if isinstance(fact, TaskRequested)]
     assert len({fact.attempt_id for fact in requested}) == len(requested)
-    assert all(fact.attempt_id for fact in world.facts if isinstance(fact, CancelRequested))
+    assert all(fact.attempt_id for fact in facts if isinstance(fact, CancelRequested))
     written = [(each.name, each.version) for fact in ends for each in fact.outputs]
     for name in {name for name, _ in written}:
         versions = [version for other, version in written if other == name]
-        assert versions == list(range(1, len(versions) + 1)), (name, versions)
+        first = versions[0] if is_fork else 1  # a fork goes on counting
+        assert versions == list(range(first, first + len(versions))), (name, versions)
     for stage in {fact.work.stage for fact in requested}:
         ordinals = [fact.work.ordinal for fact in requested if fact.work.stage == stage]
-        assert ordinals == list(range(1, len(ordinals) + 1))
+        first = ordinals[0] if is_fork else 1
+        assert ordinals == list(range(first, first + len(ordinals)))
 
 
 def test_the_dice_lead_to_every_kind_of_fact() -> None:
