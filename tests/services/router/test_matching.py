@@ -137,3 +137,17 @@ def test_another_process_with_another_hash_seed_says_the_same() -> None:
         digests.add(ran.stdout.strip())
     assert len(digests) == 1
     assert len(digests.pop()) == len(hashlib.sha256().hexdigest())
+
+
+def test_tasks_written_apart_from_the_professions_find_theirs(index: Index) -> None:
+    """Half Chinese; nobody looks at what of these goes wrong when the professions are written."""
+    found = []
+    for line in SKILLS.with_name("held_out.tsv").read_text(encoding="utf-8").splitlines():
+        profession, text = line.split("\t")
+        match = match_task(index, text=text)
+        ranked = [one.profession for one in match.ranked]
+        found.append((ranked[0] == profession, profession in ranked[:3], match.accepted))
+    accepted = [right for right, _, accepted in found if accepted]
+    assert len(accepted) >= 0.6 * len(found)
+    assert sum(accepted) >= 0.9 * len(accepted)
+    assert sum(in_three for _, in_three, _ in found) >= 0.94 * len(found)
