@@ -18,9 +18,14 @@ from services.orchestrator.artifacts import ARTIFACTS
 from services.orchestrator.reviews import REVIEWS
 from services.orchestrator.runs import RUNS
 from services.records import data, event, review, task, telemetry
+from services.records.message import REQUESTS
+from services.router.conversations import CONVERSATIONS
 from services.router.roster import ROSTER
 
-ROLES: tuple[Role[Any], ...] = (RUNS, ARTIFACTS, REVIEWS, ROSTER, POOL, BUDGETS, INSTANCES, PROFESSIONS, WATCH, ACCESS)
+ROLES: tuple[Role[Any], ...] = (
+    *(RUNS, ARTIFACTS, REVIEWS, ROSTER, CONVERSATIONS),
+    *(POOL, BUDGETS, INSTANCES, PROFESSIONS, WATCH, ACCESS),
+)
 
 HOMES: Mapping[str, str] = {role.name: role.home for role in ROLES}
 """The one channel that each role writes."""
@@ -64,6 +69,7 @@ NODE = Edge(
             event.TrancheRefused,
             task.TaskAssigned,
             task.AttemptCancelled,
+            task.MessageSent,
             task.TaskCompleted,
             task.TaskFailed,
             task.TaskLost,
@@ -79,6 +85,8 @@ NODE = Edge(
             event.UsageReported,
             task.TaskCompleted,
             task.TaskFailed,
+            task.MessageReceived,
+            *REQUESTS.values(),
             telemetry.NodeHeartbeat,
             telemetry.WorkerOutput,
         }

@@ -87,6 +87,13 @@ def _task_completed(record: Any) -> str:
     return f"{record.stage} by {record.instance_id}{result}"
 
 
+def _message_sent(record: Any) -> str:
+    message = record.message
+    line = f"{message.message_type} from {message.source_instance} to {message.target_instance}"
+    again = f", round {record.round}" if record.round > 1 else ""
+    return f"{line}{again}, {len(record.deliveries)} deliveries"
+
+
 _LINES: Mapping[str, Callable[[Any], str]] = {
     "RunRequested": lambda record: f"{record.workflow_id} in {record.workspace_id}",
     "RunStarted": _run_started,
@@ -101,5 +108,13 @@ _LINES: Mapping[str, Callable[[Any], str]] = {
     "StageEnded": _stage_ended,
     "AttemptFailed": _attempt_failed,
     "TasksSettled": lambda record: f"{len(record.attempts)} attempts",
+    **dict.fromkeys(
+        ("TaskMessageRequested", "EventMessageRequested", "DataMessageRequested", "ReviewMessageRequested"),
+        lambda record: f"{record.message_type} to {record.target_instance}",
+    ),
+    "MessageSent": _message_sent,
+    "MessageReceived": lambda record: f"{record.message_id[:12]} by {record.instance_id}",
+    "MessageAcknowledged": lambda record: f"{record.message_id[:12]} by {record.instance_id}",
+    "MessageExpired": lambda record: f"{record.message_id[:12]}: {record.reason}",
     "RosterChanged": lambda record: _because(f"{record.instance_id} {record.status}", record),
 }

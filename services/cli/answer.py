@@ -15,11 +15,17 @@ ANSWER_S_MAX = 60.0
 
 
 async def ask(
-    bus: Bus, request: Ask, answers: Collection[type[Record]], *, key: str, wait_s: float = ANSWER_S_MAX
+    bus: Bus,
+    request: Ask,
+    answers: Collection[type[Record]],
+    *,
+    key: str,
+    wait_s: float = ANSWER_S_MAX,
+    channel: str = "",
 ) -> Envelope:
     """Publish, and give the first record of these types that names the ask or was caused by it.
 
-    Raises Failed when none comes in time.
+    The answer stands on the channel of the ask unless another is named. Raises Failed when none comes in time.
     """
     ask_id = uuid.uuid4().hex
     at = str(await bus.publish(request, record_id=ask_id))
@@ -27,7 +33,7 @@ async def ask(
     def is_answer(envelope: Envelope) -> bool:
         return ask_id == getattr(envelope.record, "ask_id", "") or at == envelope.origin.cause
 
-    return await wait_for(bus, request.channel, answers, is_answer, key=key, wait_s=wait_s)
+    return await wait_for(bus, channel or request.channel, answers, is_answer, key=key, wait_s=wait_s)
 
 
 async def wait_for(

@@ -17,6 +17,7 @@ from services.cli import (
     doctor,
     instances,
     log,
+    messages,
     professions,
     publish,
     replay,
@@ -54,6 +55,7 @@ app.add_typer(budgets.app, name="budgets")
 app.add_typer(tasks.app, name="tasks")
 app.add_typer(reviews.app, name="reviews")
 app.add_typer(artifacts.app, name="artifacts")
+app.add_typer(messages.app, name="messages")
 app.command()(trace.trace)
 app.command()(why.why)
 app.command()(replay.replay)

@@ -19,6 +19,7 @@ from services.factory.background import Background
 from services.factory.equipment import Equipment
 from services.factory.held_instance import Attempt, HeldInstance
 from services.factory.journal import Journal
+from services.factory.mail import Mail, MessageRejected
 from services.factory.output_store import OutputStore
 from services.factory.profile import ProfileMissing
 from services.factory.provider_calls import ProviderCalls
@@ -61,10 +62,12 @@ class Attempts:
         reports: Reports,
         telemetry: Telemetry,
         background: Background,
+        mail: Mail,
     ) -> None:
         self._blobs, self._store = blobs, store
         self._equipment, self._secrets = equipment, equipment.secrets
         self.calls = ProviderCalls(clock, self._key_of, self._may_spend)
+        self._mail = mail
         self._clock, self._journal, self._reports, self._telemetry = clock, journal, reports, telemetry
         self._background = background
         self._loop = asyncio.get_running_loop()
@@ -203,6 +206,7 @@ class Attempts:
             directory=str(directory.path) if directory else "",
         )
         held.worker.give(attempt.assignment)
+        self._mail.hand_out(attempt)
 
     def _write_journal(self, attempt: Attempt) -> None:
         attempt.is_journalled = True
@@ -365,6 +369,19 @@ class Attempts:
         if attempt := self._open.get(attempt_id):
             attempt.usage = usage
             self._account(attempt)
+
+    def send(self, attempt_id: str, draft: Mapping[str, Any]) -> None:
+        """Send a message that a worker wrote; one that cannot be sent is answered by a line."""
+        if attempt := self._open.get(attempt_id):
+            try:
+                self._mail.send(attempt, draft)
+            except MessageRejected as error:
+                self.print(attempt_id, f"message refused: {error}")
+
+    def receive(self, attempt_id: str, message_id: str) -> None:
+        """A worker has received a message."""
+        if attempt := self._open.get(attempt_id):
+            self._mail.receive(attempt, message_id)
 
 
 def _bases(attempt: Attempt) -> dict[str, int]:

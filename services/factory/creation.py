@@ -50,6 +50,7 @@ def request(draft: Draft[Instances], heard: Envelope) -> None:
         skills={**(profession.levels if profession else {}), **ask.skills},
         model=ask.model,
         profession_digest=ask.profession_digest,
+        team_id=ask.team_id,
     )
     _open(draft, order, find_lack(ask) or lack)
 
@@ -191,6 +192,7 @@ def greet(draft: Draft[Instances], heard: Envelope) -> None:
             slots=order.resources.slots,
             skills=order.skills,
             on_demand=order.on_demand,
+            team_id=order.team_id,
         )
     )
 

@@ -21,6 +21,7 @@ from bus.record import Envelope, Record
 from services.factory.background import Background
 from services.records.budget import TrancheGranted, TrancheRefused
 from services.records.instance import InstanceEnded, InstanceStarting, InstanceStopping
+from services.records.message import MessageSent
 from services.records.node import CapacityGranted, NodeAccepted, NodeLost, NodeRefused
 from services.records.task import (
     AttemptCancelled,
@@ -51,7 +52,7 @@ LIVE: Mapping[str, tuple[type[Record], ...]] = {
         TrancheGranted,
         TrancheRefused,
     ),
-    "task": (TaskAssigned, AttemptCancelled),
+    "task": (TaskAssigned, AttemptCancelled, MessageSent),
 }
 CLOSING: Mapping[str, tuple[type[Record], ...]] = {
     "event": (),
@@ -183,6 +184,8 @@ class Unfinished:
                 self._open[("instance", record.instance_id)] = envelope
             case TrancheGranted() | TrancheRefused():
                 pass  # whatever is assigned to this session is assigned after this
+            case MessageSent():
+                pass  # to workers of earlier sessions; what still waits is sent again to the new ones
             case _:
                 self._others.append(envelope)
 

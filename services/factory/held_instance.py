@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bus.record import Envelope
 from services.definitions.profession import Profession
 from services.factory.agents.port import Assignment
 from services.factory.allowance import Allowance
@@ -33,6 +34,9 @@ class HeldInstance:
     running: int = 0
     waiting: "deque[Attempt]" = field(default_factory=deque)
     attempts: "dict[str, Attempt]" = field(default_factory=dict)
+    mail: dict[str, Envelope] = field(default_factory=dict)  # messages that it has not received yet
+    handed: dict[str, str] = field(default_factory=dict)  # of those, the attempt that has it
+    received: dict[str, None] = field(default_factory=dict)  # messages, the latest ones
 
     @property
     def instance_id(self) -> str:
@@ -81,6 +85,7 @@ class Attempt:
     laying: asyncio.Task[None] | None = None  # while its inputs are being laid down
     allowance: Allowance | None = None  # where its workspace has budgets
     settled: asyncio.Future[None] | None = None  # somebody waits until its end report is durable
+    sent: int = 0  # messages
 
     @property
     def attempt_id(self) -> str:
@@ -90,6 +95,11 @@ class Attempt:
     def agent(self) -> str:
         """The stage's agent, else the instance's."""
         return self.order.work.agent or self.held.agent
+
+    @property
+    def is_at_work(self) -> bool:
+        """Whether its worker has it and is to go on."""
+        return self.assignment is not None and not self.has_ended and not self.stop_code
 
     @property
     def has_files(self) -> bool:

@@ -117,6 +117,8 @@ class Holdings:
             printed=self._attempts.print,
             calls=self._attempts.calls,
             used=self._attempts.use,
+            sent=self._attempts.send,
+            received=self._attempts.receive,
         )
 
     def _write_journal(self, held: HeldInstance, **process: int) -> None:

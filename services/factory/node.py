@@ -34,6 +34,7 @@ from services.factory.holdings import Holdings
 from services.factory.journal import Journal
 from services.factory.leftovers import kill_leftovers, read_boot
 from services.factory.lock import DirectoryLock
+from services.factory.mail import Mail
 from services.factory.node_session import NodeSession
 from services.factory.output_store import OutputStore
 from services.factory.past import report_past
@@ -44,6 +45,7 @@ from services.factory.telemetry import Telemetry
 from services.records.budget import TrancheGranted, TrancheRefused
 from services.records.content import Resources
 from services.records.instance import InstanceEnded, InstanceStarting, InstanceStopping
+from services.records.message import MessageSent
 from services.records.node import CapacityGranted, NodeAccepted, NodeJoined, NodeLeft, NodeLost, NodeRefused, pool_key
 from services.records.task import AttemptCancelled, TaskAssigned
 from services.records.telemetry import NodeHeartbeat
@@ -92,6 +94,7 @@ class Node:
             InstanceEnded: self._instance_ended,
             TaskAssigned: self._assigned,
             AttemptCancelled: self._cancelled,
+            MessageSent: self._message_sent,
             NodeAccepted: lambda envelope: self._session.accept(envelope.record),
             NodeRefused: lambda envelope: self._session.refuse(envelope.record),
             NodeLost: lambda envelope: self._session.lose(envelope.record),
@@ -157,6 +160,7 @@ class Node:
         secrets = Secrets(settings.secrets, os.environ)
         equipment = Equipment(self._blobs, secrets, settings.model_url)
         self._store = OutputStore(self._blobs, secrets)
+        self._mail = Mail(blobs=self._blobs, clock=self._clock, reports=self._reports, background=self._background)
         self._attempts = Attempts(
             blobs=self._blobs,
             store=self._store,
@@ -166,6 +170,7 @@ class Node:
             reports=self._reports,
             telemetry=self._telemetry,
             background=self._background,
+            mail=self._mail,
         )
         self._hearing = Hearing(
             log=self._log,
@@ -260,6 +265,12 @@ class Node:
     def _budgeted(self, envelope: Envelope) -> None:
         if self._is_mine(envelope.record):
             self._attempts.hear_budget(envelope.record)
+
+    def _message_sent(self, envelope: Envelope) -> None:
+        for delivery in envelope.record.deliveries:
+            held = self._holdings.get(delivery.instance_id) if self._is_mine(delivery) else None
+            if held and held.incarnation == delivery.incarnation and not held.finishing:
+                self._mail.take(held, envelope)
 
     async def _beat(self) -> None:
         settings = self._settings

@@ -13,7 +13,7 @@ from bus.codec import Codec
 from bus.errors import Retryable
 from bus.log import BATCH_BYTES_MAX, Raw, size
 from bus.publisher import Publisher
-from bus.record import Origin, Report, derive_trace
+from bus.record import Ask, Origin, Report, derive_trace
 from services.factory.journal import Journal
 
 logger = logging.getLogger(__name__)
@@ -42,7 +42,7 @@ class Reports:
 
     def add(
         self,
-        report: Report,
+        report: Report | Ask,
         record_id: str,
         *,
         trace: str = "",
@@ -50,12 +50,13 @@ class Reports:
         kept: bool = True,
         told: Callable[[], None] | None = None,
     ) -> None:
-        """Publish a report. It stands in the journal until it is in the log, so that it outlives this process; one that
-        is not `kept` comes there only when the log cannot take it. `told` is called once it is durable."""
+        """Publish a report, or an ask of a worker. It stands in the journal until it is in the log, so that it outlives
+        this process; one that is not `kept` comes there only when the log cannot take it. `told` is called once it is
+        durable."""
         raw = self._codec.encode(
             report,
             record_id=record_id,
-            origin=Origin("report", cause=cause),
+            origin=Origin("ask" if isinstance(report, Ask) else "report", cause=cause),
             time_ms=self._clock.now_ms(),
             trace=trace or derive_trace(record_id),
         )
@@ -91,7 +92,7 @@ class Reports:
             task.cancel()
         await asyncio.gather(*sending, return_exceptions=True)
 
-    def _partition(self, report: Report) -> Partition:
+    def _partition(self, report: Report | Ask) -> Partition:
         key = report.key()
         number = self._numbers.get(key)
         if number is None:

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 from services.factory.agents.envelope import EnvelopeBroken, read_envelope, read_usage
+from services.factory.agents.mailbox import MessageBroken, read_draft
 from services.factory.agents.port import FAILURES, Assignment, failed
 from services.factory.agents.program import stdout_name
 from services.factory.background import Background
@@ -132,6 +133,10 @@ class WorkerProcess:
                 return partial(self._hear_answer, attempt_id, provider, limited_ms)
             case {"used": dict(usage), "attempt": str(attempt_id)}:
                 return partial(self._hear_usage, attempt_id, usage)
+            case {"send": dict(draft), "attempt": str(attempt_id)}:
+                return partial(self._hear_message, attempt_id, draft)
+            case {"received": str(message_id), "attempt": str(attempt_id)}:
+                return partial(self._plan.received, attempt_id, message_id)
             case {"ended": str(attempt_id), "code": str(code), "envelope": dict(envelope)}:
                 return partial(self._hear_end, attempt_id, code, envelope)
             case _:
@@ -170,6 +175,15 @@ class WorkerProcess:
             except EnvelopeBroken as error:
                 raise FrameBroken(str(error)) from error
 
+    def _hear_message(self, attempt_id: str, draft: Mapping[str, Any]) -> None:
+        """The worker is not believed: what it sends is read as if an agent had written it."""
+        if attempt_id not in self._declared:
+            return
+        try:
+            self._plan.sent(attempt_id, read_draft(draft))
+        except MessageBroken as error:
+            self._plan.printed(attempt_id, f"message refused: {error}")
+
     def _hear_end(self, attempt_id: str, code: str, envelope: Mapping[str, Any]) -> None:
         declared = self._declared.pop(attempt_id, None)
         if declared is None:
@@ -193,6 +207,9 @@ class WorkerProcess:
 
     def stop(self, attempt_id: str, code: str) -> None:
         self._send(stop=attempt_id, code=code)
+
+    def deliver(self, attempt_id: str, letter: Mapping[str, Any]) -> None:
+        self._send(letter=letter, attempt=attempt_id)
 
     def ping(self) -> bool:
         answered, self._answered = self._answered, False

@@ -17,6 +17,7 @@ from services.gateway.resources import (
     documents,
     instances,
     keys,
+    messages,
     nodes,
     professions,
     quarantine,
@@ -34,16 +35,8 @@ OPEN_PATHS = frozenset({HEALTH})
 
 ROUTERS = (
     *(instances.router, professions.router, workflows.router, artifacts.router, runs.router, tasks.router),
-    *(
-        reviews.router,
-        nodes.router,
-        alarms.router,
-        budgets.router,
-        records.router,
-        quarantine.router,
-        keys.router,
-        streams.router,
-    ),
+    *(reviews.router, nodes.router, alarms.router, budgets.router, records.router, quarantine.router),
+    *(keys.router, streams.router, messages.router),
     documents.router,
 )
 

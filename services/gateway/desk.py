@@ -93,12 +93,12 @@ class Desk:
     def __init__(self, bus: Bus, reading: Reading) -> None:
         self._bus, self._reading = bus, reading
 
-    async def ask(self, ask: Ask, writing: Writing, workspace: str) -> Answered:
-        """Publish and wait for the answer; raises Rejected when it is a refusal, when the key of idempotency was used
-        for another call, or when nobody answers in time."""
+    async def ask(self, ask: Ask, writing: Writing, workspace: str, channel: str = "") -> Answered:
+        """Publish and wait for the answer, on the channel of the ask unless another is named; raises Rejected when it
+        is a refusal, when the key of idempotency was used for another call, or when nobody answers in time."""
         answered = await self.hand_in(ask, writing, workspace)
         kept = answered.kept
-        if not await self._reading.until(ask.channel, lambda: bool(kept.answer), ANSWER_S_MAX):
+        if not await self._reading.until(channel or ask.channel, lambda: bool(kept.answer), ANSWER_S_MAX):
             raise Rejected(
                 504,
                 f"nobody has answered within {ANSWER_S_MAX:g} s; the ask stands at {answered.position}",

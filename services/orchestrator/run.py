@@ -149,6 +149,7 @@ class Runs(NamedTuple):
     seen: Seen = Seen()  # runs, asks and late results that were answered
     deadlines: Deadlines = Deadlines()
     keys: Keys = Keys()
+    late: Seen = Seen()  # attempts that were given up, whose result may still come
 
 
 @lru_cache(maxsize=IDS_MAX)

@@ -19,6 +19,9 @@ from services.orchestrator.run import CANCELLED, DUE, RETRYING, SPLIT, WAITING, 
 from services.orchestrator.run_deadlines import GO_ON, RETRY, RUN, WAIT, name_of, set_if
 from services.records import task
 
+GIVEN_UP = frozenset({"timeout", "worker_lost", "cancelled"})
+"""Codes of attempts that ended without a word of their worker."""
+
 
 def evolve(state: Runs, fact: Fact, time_ms: int) -> Runs:
     """The state after this fact; raises UnknownRecordType for one that is not of this role."""
@@ -99,7 +102,7 @@ def _run_ended(state: Runs, fact: task.RunEnded, time_ms: int) -> Runs:
     for task_id in sorted(state.live[fact.run_id].open):
         state = _untimed(state, state.live[fact.run_id], task_id)
     deadlines = state.deadlines.clear(name_of(RUN, fact.run_id)).clear(name_of(GO_ON, fact.run_id))
-    return Runs(state.live.delete(fact.run_id), state.seen, deadlines, state.keys)
+    return Runs(state.live.delete(fact.run_id), state.seen, deadlines, state.keys, state.late)
 
 
 # Executions.
@@ -177,7 +180,19 @@ def _stopping(state: Runs, fact: task.StageStopping, time_ms: int) -> Runs:
     return _kept(_untimed(state, run, fact.task_id), changed(run, execution), time_ms)
 
 
+def _cancelling(state: Runs, fact: task.CancelRequested, time_ms: int) -> Runs:
+    return state._replace(late=state.late.add(fact.attempt_id, time_ms))
+
+
+def _given_up(state: Runs, code: str, attempt_id: str, time_ms: int) -> Runs:
+    """An attempt failed: where that is the word of whoever lost it, its worker may still come with a result."""
+    if code not in GIVEN_UP or not attempt_id:
+        return state
+    return state._replace(late=state.late.add(attempt_id, time_ms))
+
+
 def _attempt_failed(state: Runs, fact: task.AttemptFailed, time_ms: int) -> Runs:
+    state = _given_up(state, fact.code, fact.attempt_id, time_ms)
     run = state.live[fact.run_id]
     execution = run.open[fact.task_id]._replace(status=RETRYING, attempt_id="")
     name = name_of(RETRY, fact.run_id, fact.task_id)
@@ -188,6 +203,8 @@ def _attempt_failed(state: Runs, fact: task.AttemptFailed, time_ms: int) -> Runs
 def _ended(state: Runs, fact: task.StageCompleted | task.StageEnded, time_ms: int) -> Runs:
     if isinstance(fact, task.StageCompleted) and fact.ask_id:
         state = state._replace(seen=state.seen.add(fact.ask_id, time_ms))
+    if isinstance(fact, task.StageEnded) and (execution := state.live[fact.run_id].open.get(fact.task_id)):
+        state = _given_up(state, fact.code, execution.attempt_id, time_ms)
     run = closed(over(state.live[fact.run_id], fact.stage, fact.execution, fact.item, fact.task_id), fact)
     run = with_due(run, fact.moves, time_ms)
     return _kept(_untimed(state, run, fact.task_id), run, time_ms)
@@ -214,7 +231,7 @@ def _kept(state: Runs, run: Run, time_ms: int) -> Runs:
         deadlines = deadlines.set(name_of(GO_ON, run.run_id), time_ms)
     elif deadlines.times:
         deadlines = deadlines.clear(name_of(GO_ON, run.run_id))
-    return Runs(state.live.set(run.run_id, run), state.seen, deadlines, state.keys)
+    return Runs(state.live.set(run.run_id, run), state.seen, deadlines, state.keys, state.late)
 
 
 _FOLDS: Mapping[type[Fact], Callable[[Runs, Any, int], Runs]] = {
@@ -230,7 +247,7 @@ _FOLDS: Mapping[type[Fact], Callable[[Runs, Any, int], Runs]] = {
     task.StageStopping: _stopping,
     task.ReviewRequested: _changes_nothing,
     task.AttemptFailed: _attempt_failed,
-    task.CancelRequested: _changes_nothing,
+    task.CancelRequested: _cancelling,
     task.StageCompleted: _ended,
     task.StageEnded: _ended,
     task.ArtifactsConflicted: _changes_nothing,

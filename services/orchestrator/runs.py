@@ -98,7 +98,7 @@ def _hear_completed(draft: Draft[Runs], heard: Envelope) -> None:
     report: TaskCompleted = heard.record
     run, execution = _open_attempt(draft.state, report)
     if run is None or execution is None:
-        if report.attempt_id not in draft.state.seen:
+        if _is_late(draft.state, report):
             draft.add(_refusal(report, "its run has ended" if run is None else "the attempt is not open"))
         return
     if turn := _turn(draft, run):
@@ -127,6 +127,18 @@ def _open_attempt(state: Runs, report: TaskCompleted | TaskFailed | TaskLost) ->
     if execution is None or execution.status != WORKING or execution.attempt_id != report.attempt_id:
         return run, None
     return run, None if run.is_stopping(execution) else execution
+
+
+def _is_late(state: Runs, report: TaskCompleted) -> bool:
+    """Whether this is the first result of an attempt that counts no more. A report that was judged and comes again,
+    which an append of unknown outcome may lead to, is passed over: its facts would have the ids of the judgement."""
+    if report.attempt_id in state.seen:
+        return False
+    run = state.live.get(report.run_id)
+    execution = run.open.get(report.task_id) if run else None
+    if execution is not None and execution.status == WORKING and execution.attempt_id == report.attempt_id:
+        return True
+    return report.attempt_id in state.late or (run is None and report.run_id not in state.seen)
 
 
 def _refusal(report: TaskCompleted, reason: str) -> ResultRefused:

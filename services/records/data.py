@@ -2,6 +2,7 @@
 
 from bus.record import Ask, Fact, Record
 from services.records.content import Artifact, Content
+from services.records.message import DataMessageRequested
 
 
 class ArtifactWriteRequested(Ask, channel="data", scope="artifacts:write"):
@@ -43,4 +44,10 @@ class ArtifactRefused(Fact, channel="data"):
     reason: str
 
 
-RECORDS: tuple[type[Record], ...] = (ArtifactWriteRequested, ArtifactRecorded, ArtifactConflicted, ArtifactRefused)
+RECORDS: tuple[type[Record], ...] = (
+    ArtifactWriteRequested,
+    ArtifactRecorded,
+    ArtifactConflicted,
+    ArtifactRefused,
+    DataMessageRequested,
+)

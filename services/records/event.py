@@ -43,6 +43,7 @@ from services.records.instance import (
     ProfessionAddRequested,
     ProfessionRefused,
 )
+from services.records.message import EventMessageRequested
 from services.records.node import (
     CapacityFreed,
     CapacityGranted,
@@ -78,6 +79,7 @@ __all__ = [
     "CapacityRefused",
     "CapacityReleased",
     "CapacityRequested",
+    "EventMessageRequested",
     "HostLost",
     "InstanceAccepted",
     "InstanceDestroyRequested",
@@ -123,9 +125,6 @@ __all__ = [
 ]
 
 RECORDS: tuple[type[Record], ...] = (
-    *instance.RECORDS,
-    *node.RECORDS,
-    *health.RECORDS,
-    *access.RECORDS,
-    *budget.RECORDS,
+    *(*instance.RECORDS, *node.RECORDS, *health.RECORDS, *access.RECORDS, *budget.RECORDS),
+    EventMessageRequested,
 )

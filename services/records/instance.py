@@ -63,6 +63,7 @@ class InstanceAccepted(Fact, channel="event"):
     model: str = ""
     on_demand: bool = False
     profession_digest: str = ""
+    team_id: str = ""
 
 
 class InstanceRefused(Fact, channel="event"):
@@ -122,6 +123,7 @@ class InstanceReady(Fact, channel="event"):
     slots: int
     skills: Mapping[str, int] = {}
     on_demand: bool = False
+    team_id: str = ""
 
 
 class InstanceDraining(Fact, channel="event"):

@@ -2,6 +2,7 @@
 
 from bus.record import Ask, Fact, Record, Value
 from services.records.content import Read
+from services.records.message import ReviewMessageRequested
 
 
 class ReviewVoteRequested(Ask, channel="review", role="approver", scope="reviews:write"):
@@ -94,4 +95,5 @@ RECORDS: tuple[type[Record], ...] = (
     VoteRefused,
     ReviewEscalated,
     ReviewClosed,
+    ReviewMessageRequested,
 )

@@ -1,8 +1,17 @@
-"""TaskChannel: runs, their tasks, assignments and results, written in modules of their own and gathered here."""
+"""TaskChannel: runs, their tasks, assignments and results, and messages, each in a module and gathered here."""
 
 from bus.record import Record
-from services.records import fork, roster, run
+from services.records import fork, message, roster, run
 from services.records.fork import ForkPlanned, RunForkRequested, StateReused
+from services.records.message import (
+    CorrespondentChanged,
+    MessageAcknowledged,
+    MessageExpired,
+    MessageReceived,
+    MessageRefused,
+    MessageSent,
+    TaskMessageRequested,
+)
 from services.records.roster import (
     AssignmentsDeferred,
     AttemptCancelled,
@@ -59,12 +68,18 @@ __all__ = [
     "AttemptFailed",
     "CancelRequested",
     "Candidate",
+    "CorrespondentChanged",
     "Fit",
     "ForkPlanned",
     "InstanceIdle",
     "InstanceNeeded",
     "InstanceVacated",
     "Items",
+    "MessageAcknowledged",
+    "MessageExpired",
+    "MessageReceived",
+    "MessageRefused",
+    "MessageSent",
     "NeedEnded",
     "Pick",
     "Reason",
@@ -91,6 +106,7 @@ __all__ = [
     "TaskDoubted",
     "TaskFailed",
     "TaskLost",
+    "TaskMessageRequested",
     "TaskQueued",
     "TaskRequested",
     "TasksSettled",
@@ -99,4 +115,4 @@ __all__ = [
     "run_id_of",
 ]
 
-RECORDS: tuple[type[Record], ...] = (*run.RECORDS, *fork.RECORDS, *roster.RECORDS)
+RECORDS: tuple[type[Record], ...] = (*run.RECORDS, *fork.RECORDS, *roster.RECORDS, *message.RECORDS)

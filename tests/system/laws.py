@@ -203,31 +203,15 @@ def alarms_come_in_pairs(raw: RawLog) -> Iterator[str]:
 
 
 def ids_are_made_once(raw: RawLog) -> Iterator[str]:
-    """I11: no two facts that count have one id, but for the gap that `doubled_refusals` lists."""
-    known = {line.at for line in doubled_refusals(raw)}
+    """I11: no two facts that count have one id."""
     first: dict[str, Line] = {}
     for line in raw.lines:
-        if line.said and line.at not in known and first.setdefault(line.id, line) is not line:
+        if line.said and first.setdefault(line.id, line) is not line:
             yield f"I11 {_cited(first[line.id])} and {_cited(line)} have one id, {line.id}"
 
 
 def _cited(line: Line) -> str:
     return f"{line.type} at {line.at} by session {line.session} <- {line.cause}"
-
-
-def doubled_refusals(raw: RawLog) -> list[Line]:
-    """A known gap in I11: a report that a node repeats, since its first append had no known outcome, is refused though
-    its result was accepted; both facts derive from the report's one id, and so have one id too."""
-    judged = {line.id: line for line in raw.of("StageCompleted", "AttemptFailed", "StageEnded")}
-    return [
-        line
-        for line in raw.of("ResultRefused")
-        if line.id in judged and _is_repeat(raw.by_at.get(judged[line.id].cause), raw.by_at.get(line.cause))
-    ]
-
-
-def _is_repeat(first: Line | None, second: Line | None) -> bool:
-    return first is not None and second is not None and (first.id, first.kind) == (second.id, "report")
 
 
 LAWS: tuple[Law, ...] = (

@@ -3,8 +3,10 @@
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
+from services.factory.agents.conversation import MESSAGES
 from services.factory.agents.envelope import ENVELOPE_BYTES_MAX, EnvelopeBroken, parse_envelope, read_envelope
 from services.factory.agents.port import Assignment, Outcome
 from services.factory.agents.printed import Stdout
@@ -23,7 +25,7 @@ class CommandDialect:
         self.environment = surround(assignment, assignment.home)
         self.stdin = write_task(assignment, parameters)
 
-    def hear(self, line: bytes) -> None:
+    def hear(self, line: bytes) -> int | None:
         """Only the last line matters."""
 
     def conclude(self, stdout: Stdout) -> Outcome:
@@ -56,6 +58,7 @@ def write_task(assignment: Assignment, parameters: Mapping[str, Any]) -> bytes:
             for name, each in assignment.inputs.items()
         },
         "outputs": {name: {"path": path} for name, path in assignment.outputs.items()},
+        "messages": {"path": str(Path(assignment.directory) / MESSAGES)},
         "parameters": parameters,
         "deadline": deadline.replace("+00:00", "Z"),
     }

@@ -2,7 +2,9 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
+
+from services.factory.agents.mailbox import Mailbox
 
 RESULT_BYTES_MAX = 32 * 1024
 """Largest result of an attempt, as JSON text."""
@@ -102,4 +104,13 @@ class Agent(Protocol):
         Failures of the work are outcomes, never exceptions. Cancelled, it ends every process that it started, within
         TERMINATE_MS, before it lets the cancellation through.
         """
+        ...
+
+
+@runtime_checkable
+class Talker(Protocol):
+    """An agent that has a use for messages; others leave theirs to the instance's next attempt that has."""
+
+    async def talk(self, assignment: Assignment, progress: Callable[[str], None], mailbox: Mailbox) -> Outcome:
+        """Work on one attempt as `Agent.run` does, with messages meanwhile."""
         ...

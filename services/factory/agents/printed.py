@@ -23,8 +23,9 @@ _CHUNK_BYTES = 64 * 1024
 class Stdout:
     """Keeps what a program prints within limits, tells each line, and finds the one that is its answer."""
 
-    def __init__(self, path: Path, hear: Callable[[bytes], None]) -> None:
-        self._path, self._hear = path, hear
+    def __init__(self, path: Path, hear: Callable[[bytes], None], skip: Callable[[bytes], bool] | None = None) -> None:
+        """A line that `skip` takes is no answer, nor told to `hear`."""
+        self._path, self._hear, self._skip = path, hear, skip
         self._kept = 0
         self._line = bytearray()
         self._line_length = 0
@@ -39,6 +40,10 @@ class Stdout:
                 self._keep(file, chunk[: STDOUT_BYTES_MAX - self._kept])
                 self._split(chunk)
         self._end_line()
+
+    def read_kept(self) -> bytes:
+        """What was kept of all that was printed."""
+        return self._path.read_bytes()
 
     def _keep(self, file: FileIO, part: bytes) -> None:
         """A full disk ends the keeping, not the reading."""
@@ -60,7 +65,7 @@ class Stdout:
         self._line += part[: max(0, ENVELOPE_BYTES_MAX + 1 - len(self._line))]
 
     def _end_line(self) -> None:
-        if self._line.strip():
+        if self._line.strip() and not (self._skip and self._skip(bytes(self._line))):
             self.is_more_than_answer = bool(self.answer)
             self.answer, self.answer_length = bytes(self._line), self._line_length
             if self._line_length <= ENVELOPE_BYTES_MAX:

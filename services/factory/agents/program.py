@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Protocol
 
 from services.factory.agents.child import Child, Exit
+from services.factory.agents.conversation import Conversation
 from services.factory.agents.envelope import EnvelopeBroken
 from services.factory.agents.line import VARIABLE
 from services.factory.agents.line_end import LineEnd
+from services.factory.agents.mailbox import Mailbox
 from services.factory.agents.output_file import find_output
 from services.factory.agents.port import Assignment, Liaison, Outcome, Output, failed
 from services.factory.agents.printed import Stderr, Stdout
@@ -42,8 +44,8 @@ class Dialect(Protocol):
     @property
     def environment(self) -> Mapping[str, str]: ...
 
-    def hear(self, line: bytes) -> None:
-        """A whole line on stdout."""
+    def hear(self, line: bytes) -> int | None:
+        """A whole line on stdout; for how many milliseconds it says that the provider wants no calls, if it does."""
         ...
 
     def conclude(self, stdout: Stdout) -> Outcome:
@@ -68,10 +70,15 @@ class ProgramAgent:
         self._converse, self._children, self._liaison = converse, children, liaison
 
     async def run(self, assignment: Assignment, progress: Callable[[str], None]) -> Outcome:
+        return await self._run(assignment, progress, None)
+
+    async def _run(
+        self, assignment: Assignment, progress: Callable[[str], None], talking: Conversation | None
+    ) -> Outcome:
         started = time.monotonic()
         while True:
             try:
-                outcome = await self._run_once(assignment, progress)
+                outcome = await self._run_once(assignment, progress, talking)
             except CommandBroken as error:
                 return failed(str(error))
             except OSError as error:
@@ -82,7 +89,9 @@ class ProgramAgent:
             wall_ms = round((time.monotonic() - started) * 1000)
             return replace(outcome, usage={"wall_ms": wall_ms, **outcome.usage})
 
-    async def _run_once(self, assignment: Assignment, progress: Callable[[str], None]) -> Outcome:
+    async def _run_once(
+        self, assignment: Assignment, progress: Callable[[str], None], talking: Conversation | None
+    ) -> Outcome:
         """Raises RateLimited, once the node knows of it."""
         dialect = self._converse(assignment)
         attempt_id = assignment.attempt_id
@@ -90,7 +99,7 @@ class ProgramAgent:
             await self._liaison.admit(attempt_id, dialect.provider)
         limited_ms = None
         try:
-            return await self._converse_with(dialect, assignment, progress)
+            return await self._converse_with(dialect, assignment, progress, talking)
         except RateLimited as limit:
             limited_ms = limit.pause_ms
             raise
@@ -99,14 +108,23 @@ class ProgramAgent:
                 self._liaison.answered(attempt_id, dialect.provider, limited_ms)
 
     async def _converse_with(
-        self, dialect: Dialect, assignment: Assignment, progress: Callable[[str], None]
+        self, dialect: Dialect, assignment: Assignment, progress: Callable[[str], None], talking: Conversation | None
     ) -> Outcome:
         directory = Path(assignment.directory)
-        stdout, stderr = Stdout(directory / STDOUT, dialect.hear), Stderr(progress)
-        line = LineEnd(self._liaison, assignment.attempt_id) if dialect.has_line else None
+        attempt_id = assignment.attempt_id
+
+        def hear(line: bytes) -> None:
+            if (limited_ms := dialect.hear(line)) is not None:
+                self._liaison.answered(attempt_id, dialect.provider, limited_ms)
+
+        if talking:
+            talking.open(directory)
+        skip = talking.hear if talking else None
+        stdout, stderr = Stdout(directory / STDOUT, hear, skip), Stderr(progress)
+        line = LineEnd(self._liaison, attempt_id) if dialect.has_line else None
         try:
             child = self._start(dialect, directory, line)
-            ended = await _accompany(child, dialect.stdin, stdout, stderr)
+            ended = await _accompany(child, dialect.stdin, stdout, stderr, talking)
         finally:
             if line:
                 await line.close()
@@ -123,6 +141,13 @@ class ProgramAgent:
         return child
 
 
+class TalkingProgramAgent(ProgramAgent):
+    """Runs programs that write to other instances, and read what those write."""
+
+    async def talk(self, assignment: Assignment, progress: Callable[[str], None], mailbox: Mailbox) -> Outcome:
+        return await self._run(assignment, progress, Conversation(mailbox, progress))
+
+
 def surround(assignment: Assignment, home: str, **more: str) -> dict[str, str]:
     """All that a program finds in its environment; nothing else of the worker's or the node's goes on."""
     proxies = ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy") if assignment.proxy else ()
@@ -137,14 +162,17 @@ def surround(assignment: Assignment, home: str, **more: str) -> dict[str, str]:
     }
 
 
-async def _accompany(child: Child, task: bytes, stdout: Stdout, stderr: Stderr) -> Exit:
+async def _accompany(child: Child, task: bytes, stdout: Stdout, stderr: Stderr, talking: Conversation | None) -> Exit:
     """Give the program its task and follow it to its end; nothing of it is left then, however this ends."""
     following: list[asyncio.Future[None]] = []
+    writing = asyncio.ensure_future(talking.write()) if talking else None
     try:
         writer, out, err = await child.open()
         following += map(asyncio.ensure_future, (_feed(writer, task), stdout.follow(out), stderr.follow(err)))
         return await child.wait()
     finally:
+        if writing:
+            writing.cancel()
         await child.kill()
         await _end_following(following)
         child.close()

@@ -4,7 +4,7 @@ from asyncio import Future
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from services.factory.agents.port import Assignment, Outcome
 from services.factory.provider_calls import ProviderCalls
@@ -19,6 +19,10 @@ class WorkerFailed(Exception):
         self.step, self.reason = step, reason
 
 
+def _leave(attempt_id: str, what: object) -> None:
+    """Nobody is told of messages."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerPlan:
     """The worker to be started, and whom it tells what it does."""
@@ -31,6 +35,8 @@ class WorkerPlan:
     printed: Callable[[str, str], None]  # an attempt, and a line
     calls: ProviderCalls  # what its attempts ask providers for
     used: Callable[[str, Mapping[str, int]], None]  # an attempt, and what it has used so far
+    sent: Callable[[str, Mapping[str, Any]], None] = _leave  # an attempt, and a draft of a message
+    received: Callable[[str, str], None] = _leave  # an attempt, and the id of a message
 
 
 class Worker(Protocol):
@@ -52,6 +58,10 @@ class Worker(Protocol):
 
     def stop(self, attempt_id: str, code: str) -> None:
         """End an attempt; its outcome has this code."""
+        ...
+
+    def deliver(self, attempt_id: str, letter: Mapping[str, Any]) -> None:
+        """Hand a message to an attempt; `received` is called once it has it."""
         ...
 
     def ping(self) -> bool:

@@ -1,9 +1,11 @@
 """Frames between a node and a worker: one JSON object a line, over one socket.
 
 node    {"attempt": ASSIGNMENT}  {"stop": ATTEMPT, "code": CODE}  {"ping": N}  {"admitted": N}  {"end": true}
+        {"letter": LETTER, "attempt": ATTEMPT}
 worker  {"hello": PID}  {"pong": N}  {"line": TEXT, "attempt": ATTEMPT}
         {"admit": N, "attempt": ATTEMPT, "provider": NAME}
         {"answered": NAME, "attempt": ATTEMPT, "limited_ms": N or null}  {"used": USAGE, "attempt": ATTEMPT}
+        {"send": DRAFT, "attempt": ATTEMPT}  {"received": MESSAGE, "attempt": ATTEMPT}
         {"ended": ATTEMPT, "code": CODE, "envelope": ENVELOPE}
 """
 

@@ -12,7 +12,8 @@ from typing import Any
 from services.factory.agents.catalogue import make_agents
 from services.factory.agents.child import has_children, reap_orphans
 from services.factory.agents.envelope import write_envelope
-from services.factory.agents.port import Assignment, Outcome, Output, failed
+from services.factory.agents.mailbox import Mailbox
+from services.factory.agents.port import Assignment, Outcome, Output, Talker, failed
 from services.factory.worker.frames import (
     FRAME_BYTES_MAX,
     TEXTS_BYTES_MAX,
@@ -60,6 +61,7 @@ class Worker:
         self._agents = make_agents(self._children, self._liaison)
         self._attempts: dict[str, asyncio.Task[None]] = {}
         self._stops: dict[str, str] = {}
+        self._mailboxes: dict[str, Mailbox] = {}
         self._is_closing = False
 
     def tell(self, **message: object) -> None:
@@ -68,17 +70,27 @@ class Worker:
 
     def hear(self, message: Mapping[str, Any]) -> bool:
         """Do what the node says; False when that is to end."""
-        if "ping" in message:
+        if "letter" in message:
+            if mailbox := self._mailboxes.get(message["attempt"]):
+                mailbox.put(message["letter"])
+        elif "ping" in message:
             reap_orphans(self._children)
             self.tell(pong=message["ping"])
         elif "attempt" in message:
             assignment = read_assignment(message["attempt"])
+            self._mailboxes[assignment.attempt_id] = self._open_mailbox(assignment.attempt_id)
             self._attempts[assignment.attempt_id] = asyncio.create_task(self._attempt(assignment))
         elif "admitted" in message:
             self._liaison.admitted(message["admitted"])
         elif "stop" in message:
             self._stop(message["stop"], message["code"])
         return "end" not in message
+
+    def _open_mailbox(self, attempt_id: str) -> Mailbox:
+        return Mailbox(
+            send=lambda draft: self.tell(send=draft, attempt=attempt_id),
+            received=lambda message_id: self.tell(received=message_id, attempt=attempt_id),
+        )
 
     def _stop(self, attempt_id: str, code: str) -> None:
         if (task := self._attempts.get(attempt_id)) and attempt_id not in self._stops:
@@ -92,6 +104,7 @@ class Worker:
         except asyncio.CancelledError:
             outcome = failed("the attempt was stopped", code=self._stops.get(attempt_id, "worker_lost"))
         del self._attempts[attempt_id]
+        del self._mailboxes[attempt_id]
         self._stops.pop(attempt_id, None)
         if not self._attempts:
             self._end_all_below()
@@ -111,6 +124,8 @@ class Worker:
                 self.tell(line=line, attempt=assignment.attempt_id)
 
         try:
+            if isinstance(agent, Talker):
+                return await agent.talk(assignment, progress, self._mailboxes[assignment.attempt_id])
             return await agent.run(assignment, progress)
         except Exception as error:  # noqa: BLE001 -- a fault of an agent ends its attempt, and is told as its reason
             return failed(f"the agent {assignment.agent} failed: {type(error).__name__}: {error}")

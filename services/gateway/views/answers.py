@@ -12,6 +12,10 @@ ASKS_MAX = 100_000
 """Most asks that are remembered, with their answers; a key of idempotency holds for as long."""
 
 
+EARLY_MAX = 1_000
+"""Most answers that are kept until their ask is read."""
+
+
 @dataclass(slots=True, kw_only=True)
 class KeptAsk:
     """An ask as it first stood on the log, and the first fact that answered it."""
@@ -39,14 +43,20 @@ class AnswerView:
         self.wants = tuple(kind for kind in language if issubclass(kind, Ask) or _answers(kind))
         self.asks: OrderedDict[str, KeptAsk] = OrderedDict()
         self._ids: dict[str, str] = {}  # by position
+        self._early: OrderedDict[str, Envelope] = OrderedDict()  # answers on another channel than their asks
 
     def apply(self, envelope: Envelope) -> None:
         if isinstance(envelope.record, Ask):
             self._note(envelope)
         elif isinstance(envelope.record, Fact):
             ask_id = getattr(envelope.record, "ask_id", "") or self._ids.get(envelope.origin.cause, "")
-            if (known := self.asks.get(ask_id)) and not known.answer:
+            known = self.asks.get(ask_id)
+            if known and not known.answer:
                 self._answer(known, envelope)
+            elif known is None and type(envelope.record).__name__ in _ELSEWHERE:
+                self._early[ask_id] = envelope
+                if len(self._early) > EARLY_MAX:
+                    self._early.popitem(last=False)
 
     def _note(self, envelope: Envelope) -> None:
         assert envelope.at is not None  # an ask stands on the log
@@ -55,6 +65,8 @@ class AnswerView:
         ask = envelope.record
         self.asks[envelope.id] = KeptAsk(at=envelope.at, actor=ask.actor, idempotency_key=ask.idempotency_key)
         self._ids[str(envelope.at)] = envelope.id
+        if early := self._early.pop(envelope.id, None):
+            self._answer(self.asks[envelope.id], early)
         if len(self.asks) > ASKS_MAX:
             _, oldest = self.asks.popitem(last=False)
             del self._ids[str(oldest.at)]
@@ -65,6 +77,9 @@ class AnswerView:
         known.answer_id = next((str(found) for name in _SUBJECTS if (found := getattr(record, name, ""))), "")
         known.reason = getattr(record, "reason", "") if known.is_refused else ""
 
+
+_ELSEWHERE = {"MessageSent", "MessageRefused"}
+"""Facts that may stand on another channel than the ask that they answer, so that they may be read before it."""
 
 _CAUSED = {"StageEnded", "AttemptFailed", "InstanceStopping", "InstanceEnded"}
 """Facts that answer an ask which they do not name."""

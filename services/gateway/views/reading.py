@@ -17,6 +17,7 @@ from services.gateway.views.cases import CaseView
 from services.gateway.views.follower import Follower
 from services.gateway.views.instances import InstanceView
 from services.gateway.views.keys import KeyView
+from services.gateway.views.messages import MessageView
 from services.gateway.views.nodes import NodeView
 from services.gateway.views.professions import ProfessionView
 from services.gateway.views.reviews import ReviewView
@@ -32,11 +33,11 @@ class Reading:
         self._log = log
         self.instances, self.runs, self.reviews, self.tasks = InstanceView(), RunView(), ReviewView(), TaskView()
         self.nodes, self.alarms, self.professions = NodeView(), AlarmView(), ProfessionView()
-        self.keys, self.cases, self.budgets = KeyView(), CaseView(), BudgetView()
+        self.keys, self.cases, self.budgets, self.messages = KeyView(), CaseView(), BudgetView(), MessageView()
         self.answers = AnswerView(LANGUAGE)
         views = (
-            *(self.instances, self.runs, self.reviews, self.tasks),
-            *(self.nodes, self.alarms, self.professions, self.keys, self.cases, self.budgets, self.answers),
+            *(self.instances, self.runs, self.reviews, self.tasks, self.nodes, self.alarms),
+            *(self.professions, self.keys, self.cases, self.budgets, self.messages, self.answers),
         )
         self.followers = {channel: Follower(log, codec, channel, views) for channel in STATE_CHANNELS}
 

@@ -23,6 +23,11 @@ stages:
   - {id: judge, kind: review, input: [words], review: {by: ["role:lead"]}, next: [{to: end, when: result.approved}]}
   - {id: end, kind: end}
 """
+ANSWERING = """
+id: answering
+stages:
+  - {id: a, profession: qa_engineer, with: {script: [{expect: {type: request, within: 60s, reply: {answer: 42}}}]}}
+"""
 SLOW = "id: slow\nstages: [{id: a, profession: developer, with: {script: [{delay: 60s}]}}]\n"
 POET = """
 profession:
@@ -100,6 +105,28 @@ def _appears(clawx: Clawx, *command: str) -> Any:
     """The first line of what a command lists, once there is one."""
     line = eventually_blocking(lambda: clawx(*command, "--json").out.partition("\n")[0], what=" ".join(command))
     return json.loads(line)
+
+
+def test_a_message_is_sent_answered_and_listed(system: Program, data: Path, clawx: Clawx) -> None:
+    Path("answering.yaml").write_text(ANSWERING)
+    with started("run", str(Path("answering.yaml").absolute()), "--json", data=data) as running:
+        request = ("messages", "send", "profession:qa_engineer", '{"n": 6}', "--type", "request", "--ack", "--wait")
+        asked = clawx(*request, "--expires-in", "10m", "--json")
+        assert asked.code == 0, asked.err
+        assert json.loads(asked.out)["answer"] == {"answer": 42}
+        assert running.end() == 0, running.said
+    listed = [json.loads(line) for line in clawx("messages", "list", "--json").out.splitlines()]
+    assert [(each["message_type"], each["status"]) for each in listed] == [("request", "received"), ("reply", "kept")]
+    run_id = running.last_json()["run_id"]
+    (reply,) = clawx("messages", "list", "--run", run_id, "--json").out.splitlines()
+    assert json.loads(reply)["message_type"] == "reply"
+    trace = clawx("trace", run_id).out
+    assert "MessageSent  reply from" in trace
+    for wrong in (("bob", "x", "--type", "gossip"), ("bob", "x", "--expires-in", "soon")):
+        found = clawx("messages", "send", *wrong)
+        assert (found.code, found.err.count("\n")) == (2, 1)
+    refused = clawx("messages", "send", "room:one", "x")
+    assert (refused.code, "is no address" in refused.err) == (1, True)
 
 
 def test_instances_are_made_listed_and_ended(system: Program, clawx: Clawx) -> None:

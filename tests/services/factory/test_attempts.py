@@ -219,7 +219,7 @@ async def test_an_unknown_agent_fails_the_attempt(world: World) -> None:
     order = await start(world, "process")
     end = await world.end_of(await world.assign(order, agent="oracle"))
     assert isinstance(end, TaskFailed)
-    assert end.reason == "there is no agent 'oracle'; there are: command, model, script"
+    assert end.reason == "there is no agent 'oracle'; there are: claude, codex, command, model, openclaw, script"
 
 
 async def test_an_inline_worker_runs_no_programs(world: World) -> None:

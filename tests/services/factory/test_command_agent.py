@@ -90,7 +90,7 @@ async def test_a_program_reads_its_task_and_answers(place: Place) -> None:
     task = json.loads(written.removeprefix("read me"))
     assert set(task) == {
         *("run_id", "stage", "execution", "task_id", "attempt_id", "profession"),
-        *("inputs", "outputs", "parameters", "deadline"),
+        *("inputs", "outputs", "messages", "parameters", "deadline"),
     }
     assert task["inputs"]["draft"]["sha256"] == "ab" * 32
     assert task["deadline"] == "2023-11-14T22:13:20.500Z"
@@ -239,3 +239,12 @@ async def test_a_cancelled_program_is_asked_to_end_and_then_killed(
         await running
     assert place.lines == ["there", "asked"]
     assert not find_processes(place.home, "31.4151")
+
+
+async def test_a_line_that_only_looks_like_a_message_is_the_answer(place: Place) -> None:
+    outcome = await place.run(
+        "print('{\"message\"')",
+        "print(json.dumps({'message': 'done', 'ok': True, 'outputs': {'out': {'text': 'hi'}}}))",
+    )
+    assert outcome.ok, outcome.error
+    assert outcome.outputs["out"].text == "hi"

@@ -23,6 +23,7 @@ from services.factory.node import Node, NodeSettings
 from services.records import language_codec
 from services.records.content import Artifact, Resources, Work
 from services.records.instance import InstanceStarting, InstanceStopping
+from services.records.message import MessageReceived, MessageSent
 from services.records.node import CapacityGranted, NodeAccepted, NodeJoined, NodeLeft, WorkerGone, WorkerStarted
 from services.records.task import AttemptCancelled, TaskAssigned, TaskCompleted, TaskFailed
 from services.records.telemetry import NodeHeartbeat, WorkerOutput
@@ -39,10 +40,11 @@ OWNERS: dict[type[Fact], str] = {
     InstanceStopping: "factory.instances",
     TaskAssigned: "router.roster",
     AttemptCancelled: "router.roster",
+    MessageSent: "router.conversations",
 }
 HEARD: dict[str, tuple[type[Record], ...]] = {
     "event": (NodeJoined, NodeLeft, WorkerStarted, WorkerGone),
-    "task": (TaskCompleted, TaskFailed),
+    "task": (TaskCompleted, TaskFailed, MessageReceived),
     "telemetry": (NodeHeartbeat, WorkerOutput),
 }
 R = TypeVar("R", bound=Record)

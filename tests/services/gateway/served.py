@@ -34,6 +34,15 @@ stages:
     wait: {signal: go}
 """
 
+ANSWERING = """
+id: answering
+stages:
+  - id: answer
+    profession: qa_engineer
+    agent: script
+    with: {script: [{expect: {type: request, within: 60s, reply: {answer: 42}}, delay: 1s}]}
+"""
+
 ASKING = """
 id: asking
 stages:

@@ -10,7 +10,7 @@ import pytest
 
 from services.audit.why import EXPLAINED, Case, fold_cases
 from tests.eventually import eventually
-from tests.services.gateway.served import ASKING, FLOW, OPEN, WAITING, Served, served
+from tests.services.gateway.served import ANSWERING, ASKING, FLOW, OPEN, WAITING, Served, served
 
 
 @pytest.fixture
@@ -97,6 +97,44 @@ async def test_people_answer_tasks_and_vote(api: Served) -> None:
     voted = await api.call("POST", f"/reviews/{review['review_id']}/votes", vote)
     assert voted.status == 201
     await eventually(lambda: _status(api, run_id, "completed"))
+
+
+async def test_a_message_is_sent_received_answered_and_listed(api: Served) -> None:
+    await api.call("POST", "/runs", {"workflow": ANSWERING})
+    draft = {
+        "target_instance": "profession:qa_engineer",
+        "message_type": "request",
+        "payload": {"question": 6},
+        "context": {"priority": 3, "requires_ack": True},
+        "expires_in": "10m",
+    }
+    sent = await api.call("POST", "/messages", draft, Idempotency_Key="once")
+    assert sent.status == 201, sent.body
+    again = await api.call("POST", "/messages", draft, Idempotency_Key="once")
+    assert again.body == sent.body
+    path = sent.headers["Location"].removeprefix("/api/v1")
+    await eventually(lambda: _received(api, path))
+    message = (await api.call("GET", path)).body
+    assert (message["payload"], message["source_instance"]) == ({"question": 6}, "person:root")
+    assert message["context"]["priority"] == 3
+    answers = await api.call("GET", f"/messages?reply_to={message['message_id']}")
+    assert [(each["payload"], each["status"]) for each in answers.body["items"]] == [({"answer": 42}, "kept")]
+
+
+async def test_a_message_that_cannot_be_sent_is_answered_with_a_sentence(api: Served) -> None:
+    for draft, status, words in (
+        ({"target_instance": "bob", "message_type": "gossip"}, 422, "no message type 'gossip'"),
+        ({"target_instance": "bob", "expires_in": "soon"}, 422, "soon"),
+        ({"target_instance": "room:one"}, 409, "is no address"),
+        ({"target_instance": "x" * 201}, 422, "target_instance"),
+    ):
+        refused = await api.call("POST", "/messages", draft)
+        assert (refused.status, words in refused.body["detail"]) == (status, True), refused.body
+    assert (await api.call("GET", "/messages/unknown")).status == 404
+
+
+async def _received(api: Served, path: str) -> bool:
+    return bool((await api.call("GET", path)).body["status"] == "received")
 
 
 async def test_the_same_key_gives_the_same_answer_and_never_that_of_another_call(api: Served) -> None:

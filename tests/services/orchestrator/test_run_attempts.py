@@ -80,6 +80,25 @@ def test_a_late_result_is_refused_once() -> None:
     assert world.last == []
 
 
+def test_a_report_that_was_judged_and_comes_again_says_nothing() -> None:
+    """Its facts would have the ids of the judgement: an append of unknown outcome is repeated with its id."""
+    world = World().run(flow("id: a, next: [b]\nid: b, retry: {max_attempts: 2, backoff: 1s}"))
+    a = world.request("a")
+    world.report(a, {}, {})
+    assert world.report(a, {}, {}).last == []
+    b = world.request("b")
+    bad = world.completion(b, "{")
+    world.hear(bad)
+    assert "AttemptFailed" in world.types()
+    world.hear(bad)
+    assert world.last == []
+    world.wake()
+    world.complete("b")
+    assert world.end.status == "completed"
+    for again in (a, b):
+        assert world.report(again, {}, {}).last == []
+
+
 def test_a_result_of_a_run_that_has_ended_is_refused() -> None:
     world = World().run(flow("id: a\n id: b"))
     b = world.request("b")

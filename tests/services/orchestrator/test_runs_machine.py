@@ -130,6 +130,8 @@ class Fate:
         if fate < 0.15:
             code = self.dice.choice(["error", "timeout", "worker_lost"])
             self.world.fail_attempt(asked, code, "it broke")
+            if code != "error" and fate < 0.05:  # given up too early
+                self.world.report(asked, {"n": 0}, {})
         else:
             outputs = {name: f"{self.dice.random()}" for name in asked.work.outputs}
             self.world.report(asked, {"n": self.dice.randrange(10)}, outputs)

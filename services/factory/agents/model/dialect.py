@@ -34,7 +34,7 @@ class ModelDialect:
         self.environment = surround(assignment, assignment.home)
         self.stdin = json.dumps(write_order(assignment), ensure_ascii=False).encode(errors="replace")
 
-    def hear(self, line: bytes) -> None:
+    def hear(self, line: bytes) -> int | None:
         """Only the last line matters."""
 
     def conclude(self, stdout: Stdout) -> Outcome:
