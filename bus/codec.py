@@ -41,6 +41,9 @@ ID_CHARS_MAX = 200
 KEY_BYTES_MAX = 1024
 """Longest key, and so the longest name of a workspace or a pool."""
 
+PEEKS_MAX = 1000
+"""Peeks that are remembered at once where they are shared."""
+
 TIME_MS_MAX = 253_402_300_799_999
 """The last millisecond of the year 9999; a record that says a later time, or one before 1970, is none of ours."""
 
@@ -87,6 +90,7 @@ class Codec:
         check_language(kinds)
         self._types = {kind.__name__: _compile(kind) for kind in kinds}
         self._written = {entry.prefix: Written(name) for name, entry in self._types.items()}
+        self._peeked: dict[int, tuple[Stored, Peek]] | None = None
         for schema in older:
             self.learn(single_object(schema), schema)
 
@@ -126,20 +130,23 @@ class Codec:
         )
         return Raw((key or record.key()).encode(), entry.prefix + entry.write(record), headers, time_ms)
 
+    def share_peeks(self) -> None:
+        """Remember the newest peeks by the identity of what was peeked at: of use where several readers of one process
+        are handed the same objects, as the embedded log does."""
+        self._peeked = {}
+
     def peek(self, stored: Stored) -> Peek:
         """Type, id, origin and trace of a stored record; raises Undecodable if its headers are none of ours."""
-        headers = stored.headers
-        try:
-            if headers[0][0] == "ce_type" and headers[1][0] == "ce_id" and headers[2][0] == PACKED:
-                type_, id_, packed = headers[0][1], headers[1][1], headers[2][1]  # as we write them
-            else:
-                found: dict[str, Any] = dict(headers)
-                type_, id_, packed = found["ce_type"], found["ce_id"], found[PACKED]
-            origin = _unpack(packed)
-            peek: Peek = _make(Peek, (type_.decode(), id_.decode(), origin, _trace(headers, id_, origin.kind)))
-            return peek
-        except (AttributeError, LookupError, TypeError, ValueError) as error:
-            raise Undecodable(f"its headers lack or garble ce_type, ce_id or {PACKED}: {error}") from error
+        if self._peeked is None:
+            return _peek(stored)
+        found = self._peeked.get(id(stored))
+        if found is not None and found[0] is stored:
+            return found[1]
+        if len(self._peeked) >= PEEKS_MAX:
+            self._peeked.clear()
+        peek = _peek(stored)
+        self._peeked[id(stored)] = stored, peek
+        return peek
 
     def decode(self, stored: Stored, peek: Peek, partition: Partition) -> Envelope:
         """The envelope of a stored record; raises Undecodable or UnknownRecordType.
@@ -175,6 +182,29 @@ class Codec:
         if written.schema is None:
             return _read(entry, value, len(prefix), vouched)
         return _read_evolved(entry, written.schema, value, len(prefix), vouched)
+
+
+def packed_of(stored: Stored) -> bytes:
+    """The packed header as it stands in a record, be it sound or not; empty without one."""
+    headers = stored.headers
+    if len(headers) > 2 and headers[2][0] == PACKED:
+        return headers[2][1] or b""  # where we write it; a hostile one may be none at all
+    return dict(headers).get(PACKED) or b""
+
+
+def _peek(stored: Stored) -> Peek:
+    headers = stored.headers
+    try:
+        if headers[0][0] == "ce_type" and headers[1][0] == "ce_id" and headers[2][0] == PACKED:
+            type_, id_, packed = headers[0][1], headers[1][1], headers[2][1]  # as we write them
+        else:
+            found: dict[str, Any] = dict(headers)
+            type_, id_, packed = found["ce_type"], found["ce_id"], found[PACKED]
+        origin = _unpack(packed)
+        peek: Peek = _make(Peek, (type_.decode(), id_.decode(), origin, _trace(headers, id_, origin.kind)))
+        return peek
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        raise Undecodable(f"its headers lack or garble ce_type, ce_id or {PACKED}: {error}") from error
 
 
 def _compile(kind: type[Record]) -> _Type:

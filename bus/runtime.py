@@ -17,6 +17,7 @@ from bus.codec import Codec
 from bus.decider import Role
 from bus.feed import Feeds
 from bus.log import Log
+from bus.reader import Place
 from bus.recall import Recaller
 from bus.seat import Seat
 from bus.session import HEARD_RECORDS_MAX, Ports
@@ -123,6 +124,11 @@ class Runtime:
         for seat, _ in self._seats.values():
             if session := seat.session:
                 yield seat.role.name, seat.home, session.confirmed, session.confirmed_at
+
+    def place(self, partition: Partition) -> Place:
+        """Where this process stands on a partition that its roles hear, with the fences there: as good a place to read
+        on from as any, and close to the end."""
+        return self._feeds.place(partition)
 
     async def close(self) -> None:
         """Let go of readers and the producer; `run` has ended before."""

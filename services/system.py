@@ -19,12 +19,14 @@ import psutil
 
 from bus.address import join_group, open_log
 from bus.blobs import DirectoryBlobs
+from bus.channel import Partition
 from bus.client import LogBus
 from bus.clock import SystemClock
 from bus.codec import Codec
 from bus.decider import Role
 from bus.errors import LogFull
 from bus.log import Log
+from bus.reader import Place
 from bus.runtime import Runtime
 from bus.snapshot import DirectorySnapshots
 from services.factory.node import Node, NodeSettings
@@ -69,6 +71,12 @@ class System:
     def halted(self) -> dict[str, str]:
         """Roles that stopped for good, and why."""
         return {name: why for runtime in self._runtimes for name, why in runtime.halted.items()}
+
+    def places(self, channel: str) -> dict[Partition, Place]:
+        """Where the roles of an embedded system stand on a channel that they hear."""
+        (runtime,) = self._runtimes
+        partitions = [Partition(channel, number) for number in range(self.log.partitions)]
+        return {partition: runtime.place(partition) for partition in partitions}
 
     async def failed(self) -> str:
         """Wait until a part of this process ends by itself, which none should; a sentence that names it."""
@@ -176,6 +184,7 @@ async def hosted(settings: Settings, services: Sequence[str] = SERVICES, *, node
         if "health" in services:
             await system.host_monitor(stack)
         if settings.is_embedded:
+            codec.share_peeks()
             hosts = EMBEDDED if set(services) == set(SERVICES) else services
             roles = [role for service in hosts for role in roles_of(service)]
             await system.host_roles(stack, "embedded", roles)

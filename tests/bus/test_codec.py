@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from bus.channel import Partition
-from bus.codec import Codec
+from bus.codec import PEEKS_MAX, Codec
 from bus.errors import Undecodable, UnknownRecordType
 from bus.log import RECORD_BYTES_MAX, Raw, Stored
 from bus.record import Ask, Claimed, Origin, Record, Report, derive_id
@@ -108,3 +108,14 @@ def test_a_body_over_the_limit_is_undecodable_whoever_vouches_for_it() -> None:
     raw = CODEC.encode(claim, record_id="x", origin=Origin("claim", "r", "s", 1), time_ms=1, trace="a" * 32)
     with pytest.raises(Undecodable, match="over the limit"):
         decoded(CODEC, raw)
+
+
+def test_shared_peeks_are_those_of_the_very_object() -> None:
+    sharing = Codec((Note,))
+    sharing.share_peeks()
+    for number in range(3 * PEEKS_MAX):  # far more objects than are remembered, so that ids are used again
+        name = f"{number:024x}"
+        note = Note(workspace_id="w")
+        each = stored(sharing.encode(note, record_id=name, origin=Origin("ask"), time_ms=1, trace="a" * 32))
+        assert sharing.peek(each) is sharing.peek(each)
+        assert sharing.peek(each).id == name

@@ -12,17 +12,23 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psutil
 
 from bus.address import open_log
 from bus.blobs import DirectoryBlobs
+from bus.channel import Partition
 from bus.codec import Codec
 from bus.log import Log
+from bus.reader import START, Place
 from services.cli.failure import Failed
 from services.records import language_codec
 from services.settings import Settings
 from services.topology import SERVICES
+
+if TYPE_CHECKING:
+    from services.system import System
 
 START_S_MAX = 60
 
@@ -36,6 +42,14 @@ class Fleet:
     blobs: DirectoryBlobs
     namespace: str
     children: list[psutil.Process] = field(default_factory=list)
+    system: System | None = None  # the embedded one
+
+    def places(self, channel: str) -> dict[Partition, Place]:
+        """Where to begin to read what a load will cause: where the embedded system stands, since its log may be long,
+        or the start of a fresh namespace."""
+        if self.system is not None:
+            return self.system.places(channel)
+        return {Partition(channel, number): START for number in range(self.log.partitions)}
 
     def cpu_s(self) -> float:
         """CPU seconds of all services so far; the embedded system counts this process, and with it the load itself."""
@@ -62,17 +76,18 @@ async def fleet(bus: str) -> AsyncIterator[Fleet]:
                 yield found
         else:
             path = bus or f"sqlite:///{directory}/log"
-            async with _embedded(replace(settings, bus=path)) as found:
+            async with embedded(replace(settings, bus=path)) as found:
                 yield found
 
 
 @asynccontextmanager
-async def _embedded(settings: Settings) -> AsyncIterator[Fleet]:
+async def embedded(settings: Settings) -> AsyncIterator[Fleet]:
+    """Start every service in this process."""
     from services.system import hosted
 
     async with hosted(settings) as system:
         await system.decides()
-        yield Fleet(log=system.log, codec=system.codec, blobs=system.blobs, namespace=settings.namespace)
+        yield Fleet(log=system.log, codec=system.codec, blobs=system.blobs, namespace=settings.namespace, system=system)
 
 
 @asynccontextmanager

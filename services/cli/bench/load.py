@@ -15,7 +15,7 @@ from bus.clock import SystemClock
 from bus.codec import Codec
 from bus.log import Raw
 from bus.publisher import Publisher
-from bus.reader import START, FencedReader
+from bus.reader import FencedReader
 from bus.record import Envelope, Origin, Record, derive_trace
 from services.cli.bench.fleet import Fleet
 from services.cli.failure import Failed
@@ -48,7 +48,7 @@ class Load:
         """Make an instance of each profession in each workspace and keep the definition by its digest."""
         self._publisher = Publisher(self.fleet.log, self.codec, SystemClock())
         self._definition = await self.fleet.blobs.put(_definition())
-        places = {Partition("event", number): START for number in range(self.fleet.log.partitions)}
+        places = self.fleet.places("event")
         wanted = (InstanceReady, InstanceRefused, InstanceEnded)
         reader = await FencedReader.open(self.fleet.log, self.codec, places, wanted)
         asks = [self._instance(workspace, kind) for workspace in self._names() for kind in PROFESSIONS]
@@ -58,7 +58,7 @@ class Load:
             while ready < len(asks):
                 ready += sum(_is_ready(envelope) for envelope in await reader.read())
         await reader.close()
-        places = {Partition("task", number): START for number in range(self.fleet.log.partitions)}
+        places = self.fleet.places("task")
         self._reader = await FencedReader.open(self.fleet.log, self.codec, places, (RunEnded, RunRefused))
 
     def _names(self) -> Iterable[str]:
