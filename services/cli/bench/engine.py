@@ -25,13 +25,14 @@ async def bench_engine(bus: str, runs: int, concurrency: int, workspaces: int, a
         return {
             "runs_per_s": round(runs / seconds, 1),
             "stages_per_s": round(runs * STAGES / seconds, 1),
-            "p50_ms": _quantile_ms(load.latencies_s, 0.50),
-            "p99_ms": _quantile_ms(load.latencies_s, 0.99),
+            "p50_ms": quantile_ms(load.latencies_s, 0.50),
+            "p99_ms": quantile_ms(load.latencies_s, 0.99),
             "cpu_us_per_stage": round(used_s / (runs * STAGES) * 1e6, 1),
             "namespace": system.namespace,
         }
 
 
-def _quantile_ms(seconds: list[float], share: float) -> float:
+def quantile_ms(seconds: list[float], share: float) -> float:
+    """Milliseconds that this share of them took at most."""
     ordered = sorted(seconds)
     return round(ordered[min(len(ordered) - 1, int(len(ordered) * share))] * 1000, 2)

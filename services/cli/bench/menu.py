@@ -38,6 +38,23 @@ def engine(
 
 
 @app.command()
+def bus(
+    bus: Bus = "",
+    rate: Annotated[int, typer.Option("--rate", min=1, help="Records a second while latency is measured.")] = 1000,
+    seconds: Annotated[float, typer.Option("--seconds", min=1, help="For how long.")] = 10,
+    records: Annotated[int, typer.Option("--records", min=1, help="How many are published and read at once.")] = 50_000,
+    as_json: Json = False,
+) -> None:
+    """Publish and handle records with nothing behind the bus, on a namespace of their own."""
+    from services.cli.bench.bus import bench_bus
+    from services.cli.loop import run_async
+    from services.cli.terminal import log_to_stderr
+
+    log_to_stderr()
+    _print(run_async(bench_bus(bus, rate, seconds, records)), as_json)
+
+
+@app.command()
 def replay(
     runs: Annotated[int, typer.Option("--runs", min=1, help="How many three-stage runs are recorded first.")] = 1000,
     as_json: Json = False,
