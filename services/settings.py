@@ -40,6 +40,7 @@ class Settings:
     )
     docker_image: str = ""  # that workers in containers run in; it has a Python of our age
     secrets: str = ""  # names of variables and paths of files, with commas between, that this node's agents may get
+    worker_hosts: str = ""  # NAME:PORT, with commas between, that workers in a sandbox may reach on this node
     model_url: str = ""  # of the OpenAI-compatible endpoint that agents call unless they are told another one
     required_limits: str = ""  # layers, with commas between, without which this node starts no worker
     host: str = "127.0.0.1"  # of the gateway

@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import gc
 import logging
+import re
 import shutil
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
@@ -24,11 +25,12 @@ from bus.client import LogBus
 from bus.clock import SystemClock
 from bus.codec import Codec
 from bus.decider import Role
-from bus.errors import LogFull
+from bus.errors import LogFull, Refused
 from bus.log import Log
 from bus.reader import Place
 from bus.runtime import Runtime
 from bus.snapshot import DirectorySnapshots
+from services.definitions.profession import HOST_PATTERN
 from services.factory.node import Node, NodeSettings
 from services.health.monitor import Monitor, MonitorSettings
 from services.namespace import check_namespace
@@ -119,10 +121,11 @@ class System:
             directory=directory,
             capacity=capacity(settings),
             pool=settings.pool,
-            required_limits=tuple(filter(None, map(str.strip, settings.required_limits.split(",")))),
+            required_limits=_split(settings.required_limits),
             own_users=bool(settings.own_users),
             docker_image=settings.docker_image,
-            secrets=tuple(filter(None, map(str.strip, settings.secrets.split(",")))),
+            secrets=_split(settings.secrets),
+            hosts=_read_hosts(settings.worker_hosts),
             model_url=settings.model_url,
         )
         self.node = node = Node(self.log, self.codec, self.blobs, self.clock, node_settings)
@@ -195,6 +198,19 @@ async def hosted(settings: Settings, services: Sequence[str] = SERVICES, *, node
         if "node" in services or ("factory" in services and node):
             await system.host_node(stack)
         yield system
+
+
+def _split(names: str) -> tuple[str, ...]:
+    """What stands between commas."""
+    return tuple(filter(None, map(str.strip, names.split(","))))
+
+
+def _read_hosts(text: str) -> tuple[str, ...]:
+    """Raises Refused for one that is no NAME:PORT."""
+    hosts = _split(text)
+    if wrong := [host for host in hosts if not re.fullmatch(HOST_PATTERN, host)]:
+        raise Refused(f"CLAWX_WORKER_HOSTS must hold NAME:PORT, such as api.example.com:443, found {wrong[0]!r}")
+    return hosts
 
 
 def require_room(directory: Path) -> None:

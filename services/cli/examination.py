@@ -47,6 +47,7 @@ async def examine(settings: Settings, *, quick: bool = False) -> list[Finding]:
         await _log(settings),
         *await _drivers(settings),
         *_limits(),
+        *_agents(settings),
     ]
 
 
@@ -129,7 +130,20 @@ def _driver(survey: DriverSurvey) -> Finding:
     layers = " ".join(limit.partition("=")[0] for limit in survey.limits)
     detail = f"{'what auto takes; ' if survey.is_strongest else ''}limits {layers}"
     detail += f"; a worker can: {', '.join(survey.open)}" if survey.open else "; all probes hold"
+    if not any(limit.startswith("network=") for limit in survey.limits):
+        detail += "; it keeps no worker to the hosts of its profession"
     return Finding(check=survey.name, ok=True, needed=survey.name == "process", detail=detail)
+
+
+def _agents(settings: Settings) -> Iterator[Finding]:
+    """Which agents can work on this machine, and why others cannot."""
+    from services.factory.agents.survey import survey_agents
+    from services.factory.drivers.launching import node_environment
+
+    handed_out = tuple(map(str.strip, settings.secrets.split(",")))
+    for each in survey_agents(node_environment()["PATH"], handed_out):
+        check = f"agent {each.name}"
+        yield Finding(check=check, ok=not each.absence, needed=False, detail=each.absence or each.detail)
 
 
 def _limits() -> Iterator[Finding]:

@@ -12,10 +12,11 @@ from services.records.instance import InstanceStarting
 
 
 class Equipment:
-    """Of all instances of a node. `model_url` is the endpoint for agents that take any model."""
+    """Of all instances of a node. `model_url` is the endpoint for agents that take any model, `hosts` those that every
+    worker may reach."""
 
-    def __init__(self, blobs: BlobStore, secrets: Secrets, model_url: str) -> None:
-        self._profiles, self._model_url = Profiles(blobs), model_url
+    def __init__(self, blobs: BlobStore, secrets: Secrets, model_url: str, hosts: tuple[str, ...]) -> None:
+        self._profiles, self._model_url, self._hosts = Profiles(blobs), model_url, hosts
         self.secrets = secrets
 
     async def find_profession(self, order: InstanceStarting) -> Profession | None:
@@ -23,6 +24,11 @@ class Equipment:
         if order.profession_digest or order.agent in THINKING:
             return await self._profiles.find(order.profession, order.profession_digest)
         return None
+
+    def find_hosts(self, profession: Profession | None) -> tuple[str, ...]:
+        """The hosts that a worker may reach: those of its node, and those of its profession."""
+        own = profession.network.hosts if profession and profession.network else ()
+        return tuple(sorted({*self._hosts, *own}))
 
     async def lay(self, order: InstanceStarting, agent: str, directory: Path) -> Profession | None:
         """Lay the profession down for an attempt of an agent that reads. Raises OSError or ProfileMissing."""

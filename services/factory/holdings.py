@@ -112,6 +112,7 @@ class Holdings:
             worker_id=f"{held.worker_id}.{held.session}",
             directory=held.directory,
             agent=held.agent,
+            hosts=self._equipment.find_hosts(held.profession),
             resources=held.order.resources,
             ended=self._attempts.end,
             printed=self._attempts.print,

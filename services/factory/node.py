@@ -71,6 +71,7 @@ class NodeSettings:
     own_users: bool = True
     docker_image: str = ""  # for workers in containers
     secrets: tuple[str, ...] = ()  # names of variables and paths of files that agents may be handed
+    hosts: tuple[str, ...] = ()  # NAME:PORT that every worker may reach
     model_url: str = ""  # of the endpoint for agents that take any model
     heartbeat_ms: int = 1_000
     lease_ms: int = 5_000
@@ -158,7 +159,7 @@ class Node:
         )
         self._telemetry = Telemetry(self._publisher, self._codec, self._clock, self._log.partitions)
         secrets = Secrets(settings.secrets, os.environ)
-        equipment = Equipment(self._blobs, secrets, settings.model_url)
+        equipment = Equipment(self._blobs, secrets, settings.model_url, settings.hosts)
         self._store = OutputStore(self._blobs, secrets)
         self._mail = Mail(blobs=self._blobs, clock=self._clock, reports=self._reports, background=self._background)
         self._attempts = Attempts(

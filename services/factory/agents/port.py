@@ -50,6 +50,7 @@ class Assignment:
     directory: str = ""  # of the attempt
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)  # values by variable; nowhere but in memory
     proxy: str = ""  # address by which programs reach the network where there is no other way
+    direct: str = ""  # hosts that they reach without it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

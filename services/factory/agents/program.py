@@ -150,16 +150,21 @@ class TalkingProgramAgent(ProgramAgent):
 
 def surround(assignment: Assignment, home: str, **more: str) -> dict[str, str]:
     """All that a program finds in its environment; nothing else of the worker's or the node's goes on."""
-    proxies = ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy") if assignment.proxy else ()
     return {
         "PATH": os.environ.get("PATH", os.defpath),
         "LANG": os.environ.get("LANG", "C.UTF-8"),
         "HOME": home,
         "TMPDIR": str(Path(assignment.directory) / "tmp"),
-        **dict.fromkeys(proxies, assignment.proxy),
+        **(_point_to(assignment.proxy, assignment.direct) if assignment.proxy else {}),
         **assignment.secrets,
         **more,
     }
+
+
+def _point_to(proxy: str, direct: str) -> dict[str, str]:
+    """The variables by which programs find a proxy; Node.js heeds them only when it is told to."""
+    proxies = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"), proxy)
+    return {**proxies, "NO_PROXY": direct, "no_proxy": direct, "NODE_USE_ENV_PROXY": "1"}
 
 
 async def _accompany(child: Child, task: bytes, stdout: Stdout, stderr: Stderr, talking: Conversation | None) -> Exit:

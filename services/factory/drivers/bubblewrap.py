@@ -23,6 +23,7 @@ from services.factory.drivers.limits import (
 from services.factory.drivers.own_user import OwnUsers
 from services.factory.drivers.port import WorkerPlan
 from services.factory.drivers.surroundings import find_surroundings
+from services.factory.drivers.way_out import WayOut, open_way_out
 from services.factory.worker.confinement import Confinement
 from services.factory.worker.system_calls import can_filter
 from services.factory.worker_process import WorkerProcess
@@ -56,7 +57,7 @@ _ETC = (
 
 
 class BubblewrapDriver:
-    """Starts workers inside bubblewrap, which the launcher starts. There is no way to the network yet."""
+    """Starts workers inside bubblewrap, which the launcher starts. The only way to the network is a proxy."""
 
     def __init__(
         self,
@@ -89,6 +90,13 @@ class BubblewrapDriver:
         return found
 
     async def start(self, plan: WorkerPlan) -> WorkerProcess:
+        async with open_way_out(plan, self._background) as way_out:
+            worker = self._make(plan, way_out)
+            async with self._starts:
+                await worker.start(self._start_timeout_ms)
+        return worker
+
+    def _make(self, plan: WorkerPlan, way_out: WayOut) -> WorkerProcess:
         user = self._users.take(plan.directory)
         groups = self._groups.make(plan.worker_id, plan.resources)
         limits = self._limits(plan.resources)
@@ -97,10 +105,10 @@ class BubblewrapDriver:
             rlimits=write_rlimits(limit for limit in limits if user or limit.layer != "pids"),
             groups=tuple(map(str, groups)),
             reach=self._users.reach(plan.directory) if user else (),
-            program=tuple(write_command(plan.directory, plan.resources, counts=not user and counts_by_namespace())),
+            program=tuple(self._command(plan, way_out, counts=not user and counts_by_namespace())),
             files=_write_accounts(user or os.getuid(), user or os.getgid(), plan.directory),
         )
-        limits = [Limit("user", user), *limits] if user else limits
+        limits = [*way_out.limits, *([Limit("user", user)] if user else []), *limits]
         worker = WorkerProcess(plan, self._launching, confinement, describe_limits(limits), self._background)
 
         def clear(_: object) -> None:
@@ -108,9 +116,12 @@ class BubblewrapDriver:
             self._background.start(asyncio.to_thread(self._groups.remove, groups))
 
         worker.gone.add_done_callback(clear)
-        async with self._starts:
-            await worker.start(self._start_timeout_ms)
+        worker.gone.add_done_callback(way_out.close)
         return worker
+
+    def _command(self, plan: WorkerPlan, way_out: WayOut, *, counts: bool) -> Iterator[str]:
+        yield from write_command(plan.directory, plan.resources, counts=counts)
+        yield from way_out.arguments
 
     async def close(self) -> None:
         await self._launching.close()

@@ -22,6 +22,7 @@ from services.factory.drivers.limits import (
 from services.factory.drivers.own_user import OwnUsers
 from services.factory.drivers.port import WorkerPlan
 from services.factory.drivers.surroundings import SERVICES
+from services.factory.drivers.way_out import WayOut, open_way_out
 from services.factory.worker.confinement import Confinement
 from services.factory.worker_process import WorkerProcess
 from services.records.content import Resources
@@ -81,16 +82,22 @@ class DockerDriver:
         return found
 
     async def start(self, plan: WorkerPlan) -> WorkerProcess:
+        async with open_way_out(plan, self._background) as way_out:
+            worker = self._make(plan, way_out)
+            async with self._starts:
+                await worker.start(self._start_timeout_ms)
+        return worker
+
+    def _make(self, plan: WorkerPlan, way_out: WayOut) -> WorkerProcess:
         user = self._users.take(plan.directory)
         limits = self._limits(plan.resources)
         name = f"clawx-{hashlib.sha256(plan.worker_id.encode()).hexdigest()[:24]}"
-        confinement = Confinement(program=tuple(self._command(name, plan, user, limits)), streams=True)
-        limits = [Limit("user", user), *limits] if user else limits
+        confinement = Confinement(program=(*self._command(name, plan, user, limits), *way_out.arguments), streams=True)
+        limits = [*way_out.limits, *([Limit("user", user)] if user else []), *limits]
         said = describe_limits(limits)
         worker = ContainedWorker(name, plan, self._launching, confinement, said, self._background)
         worker.gone.add_done_callback(lambda _: self._users.release(user))
-        async with self._starts:
-            await worker.start(self._start_timeout_ms)
+        worker.gone.add_done_callback(way_out.close)
         return worker
 
     def _command(self, name: str, plan: WorkerPlan, user: int, limits: list[Limit]) -> Iterator[str]:

@@ -31,6 +31,7 @@ class WorkerPlan:
     directory: Path  # of the instance; it is there
     agent: str
     resources: Resources
+    hosts: tuple[str, ...]  # that it may reach, as NAME:PORT; where the driver leaves it no network, by a proxy
     ended: Callable[[str, Outcome], None]  # an attempt, and how it ended
     printed: Callable[[str, str], None]  # an attempt, and a line
     calls: ProviderCalls  # what its attempts ask providers for

@@ -189,9 +189,9 @@ def _work(directory: str, confinement: Confinement, end: int, parent: int) -> in
 
 
 def run_confined(arguments: list[str]) -> int:
-    """`worker FD PROCESSES`: be a worker inside the program that keeps it apart; `streams` for FD takes the standard
-    ones. No more processes than that, if any number is given; where they are counted only here, they can be limited
-    only here."""
+    """`worker FD PROCESSES [DIRECT]`: be a worker inside the program that keeps it apart; `streams` for FD takes the
+    standard ones. No more processes than that, if any number is given; where they are counted only here, they can be
+    limited only here. With DIRECT, there is a proxy to all other hosts than those."""
     give_up_privileges()
     hide()
     if most := int(arguments[1]):
@@ -199,7 +199,7 @@ def run_confined(arguments: list[str]) -> int:
     if can_filter():
         filter_calls()
     end = join_streams() if arguments[0] == "streams" else socket.socket(fileno=int(arguments[0]))
-    return run_worker(end)
+    return run_worker(end, arguments[2] if len(arguments) > 2 else None)
 
 
 def main(arguments: list[str]) -> None:

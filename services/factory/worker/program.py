@@ -14,6 +14,7 @@ from services.factory.agents.child import has_children, reap_orphans
 from services.factory.agents.envelope import write_envelope
 from services.factory.agents.mailbox import Mailbox
 from services.factory.agents.port import Assignment, Outcome, Output, Talker, failed
+from services.factory.worker.forwarding import start_forwarding
 from services.factory.worker.frames import (
     FRAME_BYTES_MAX,
     TEXTS_BYTES_MAX,
@@ -32,16 +33,17 @@ UNSENT_BYTES_MAX = 1024 * 1024
 KILL_WITHIN_S = 1.0
 
 
-def run_worker(end: socket.socket) -> int:
-    """Be a worker on this socket; returns the exit code."""
+def run_worker(end: socket.socket, direct: str | None = None) -> int:
+    """Be a worker on this socket; returns the exit code. Unless `direct` is None, programs are to reach all hosts but
+    those through the proxy of the node."""
     adopt_orphans()
-    asyncio.run(_serve(end))
+    asyncio.run(_serve(end, direct))
     return 0
 
 
-async def _serve(end: socket.socket) -> None:
+async def _serve(end: socket.socket, direct: str | None) -> None:
     reader, writer = await asyncio.open_unix_connection(sock=end, limit=FRAME_BYTES_MAX)
-    worker = Worker(writer)
+    worker = Worker(writer, "" if direct is None else await start_forwarding(), direct or "")
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, reader.feed_eof)
     worker.tell(hello=os.getpid())
     async for line in reader:
@@ -54,8 +56,8 @@ async def _serve(end: socket.socket) -> None:
 class Worker:
     """The attempts under way in this process."""
 
-    def __init__(self, writer: asyncio.StreamWriter) -> None:
-        self._writer = writer
+    def __init__(self, writer: asyncio.StreamWriter, proxy: str, direct: str) -> None:
+        self._writer, self._proxy, self._direct = writer, proxy, direct
         self._children: set[int] = set()
         self._liaison = NodeLiaison(self.tell)
         self._agents = make_agents(self._children, self._liaison)
@@ -77,7 +79,7 @@ class Worker:
             reap_orphans(self._children)
             self.tell(pong=message["ping"])
         elif "attempt" in message:
-            assignment = read_assignment(message["attempt"])
+            assignment = replace(read_assignment(message["attempt"]), proxy=self._proxy, direct=self._direct)
             self._mailboxes[assignment.attempt_id] = self._open_mailbox(assignment.attempt_id)
             self._attempts[assignment.attempt_id] = asyncio.create_task(self._attempt(assignment))
         elif "admitted" in message:

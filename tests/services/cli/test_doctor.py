@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from services.cli import examination
+from services.factory.agents.catalogue import AGENTS
 from tests.services.cli.conftest import Clawx
 
 
@@ -19,6 +20,7 @@ def test_a_sound_machine_is_told_check_by_check(clawx: Clawx, data: Path) -> Non
     found = findings(ended.out)
     assert ended.code == 0
     assert {"python", "clawx", "data", "blobs", "log", "process", "bubblewrap", "docker", "cgroups"} <= set(found)
+    assert {f"agent {name}" for name in (*AGENTS, "human")} <= set(found)
     assert all(set(each) == {"check", "ok", "needed", "detail"} for each in found.values())
     assert not data.exists()
 
@@ -50,3 +52,17 @@ def test_a_gateway_that_does_not_answer_fails(clawx: Clawx) -> None:
     ended = clawx("doctor", "--quick", "--server", "http://127.0.0.1:9")
     assert ended.code == 1
     assert "http://127.0.0.1:9 does not answer" in ended.out
+
+
+def test_agents_that_cannot_work_here_say_why(clawx: Clawx, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    program = tmp_path / "codex"
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("CLAWX_SECRETS", "OPENAI_API_KEY")
+    found = findings(clawx("doctor", "--json").out)
+    assert found["agent codex"]["ok"]
+    assert found["agent codex"]["detail"] == f"{program}; key OPENAI_API_KEY"
+    assert not found["agent claude"]["ok"]
+    assert "claude is not on the path" in str(found["agent claude"]["detail"])
+    assert "keeps no worker to the hosts" in str(found["process"]["detail"])
