@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -133,36 +132,40 @@ def match(
     if bool(batch) == bool(text or skill):
         raise Wrong("give a TEXT (or --skill) to match, or --batch FILE")
     catalogue = _catalogue(bus, server, data)
-    lines = _lines(batch) if batch else [{"id": None, "text": text, "skills": skill or [], "among": among}]
-    for line, found in _matches(catalogue, lines):
-        if as_json or batch:
-            ranked = [each.profession for each in found.ranked]
-            print_json({"id": line.get("id"), "ranked": ranked, "accepted": found.accepted, "score": _score(found)})
-        else:
-            _print(found)
+    if batch:
+        for answer in _match_lines(batch, catalogue):
+            print_json(answer)
+        return
+    found = _match(catalogue, text, skill or [], among or [])
+    if as_json:
+        ranked = [each.profession for each in found.ranked]
+        print_json({"id": None, "ranked": ranked, "accepted": found.accepted, "score": found.certainty / 1_000})
+    else:
+        _print(found)
 
 
-def _matches(catalogue: Catalogue, lines: Any) -> Iterator[tuple[dict[str, Any], Match]]:
+def _match(catalogue: Catalogue, text: str, skills: list[str], among: list[str]) -> Match:
+    from services.definitions.catalogue import ProfessionUnknown
     from services.router.index import build_index
     from services.router.matching import match_task
 
-    index = build_index(catalogue)
-    for line in lines:
-        among = line.get("among")
-        known = {found.id for name in among or () if (found := catalogue.find(name))}
-        yield (
-            line,
-            match_task(
-                index,
-                text=line.get("text") or "",
-                skills=line.get("skills") or (),
-                among=known if among else None,
-            ),
-        )
+    try:
+        known = {catalogue.require(name).id for name in among}
+    except ProfessionUnknown as error:
+        raise Wrong(str(error)) from error
+    return match_task(build_index(catalogue), text=text, skills=skills, among=known or None)
 
 
-def _score(found: Match) -> float:
-    return found.ranked[0].points / 1000 if found.ranked else 0.0
+def _match_lines(file: Path, catalogue: Catalogue) -> list[dict[str, Any]]:
+    """The answers to all lines of a file, or none if one of them is no task."""
+    from services.router.batch import BatchInvalid, match_batch
+
+    try:
+        return list(match_batch(file.read_text(encoding="utf-8").split("\n"), catalogue))
+    except (OSError, UnicodeDecodeError) as error:
+        raise Wrong(f"{file} cannot be read: {error}") from error
+    except BatchInvalid as error:
+        raise Wrong(f"{file}: {error}") from error
 
 
 def _print(found: Match) -> None:
@@ -175,24 +178,6 @@ def _print(found: Match) -> None:
     print_table(("PROFESSION", "POINTS", "FOR"), rows)
     if not found.accepted:
         tell("The first is not clearly ahead: better ask than guess.")
-
-
-def _lines(file: Path) -> Iterator[dict[str, Any]]:
-    import json
-
-    try:
-        texts = file.read_text().splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise Wrong(f"{file} cannot be read: {error}") from error
-    for number, text in enumerate(texts, 1):
-        if text.strip():
-            try:
-                line = json.loads(text)
-            except ValueError as error:
-                raise Wrong(f"{file}:{number}: no JSON: {error}") from error
-            if not isinstance(line, dict):
-                raise Wrong(f"{file}:{number}: must be an object, found {text[:60]}")
-            yield line
 
 
 def _catalogue(bus: str, server: str, data: Path | None) -> Catalogue:
