@@ -55,7 +55,7 @@ def fork(draft: Draft[Runs], heard: Envelope) -> None:
         check_permission(asked)
         if key and answer_again(draft, asked, heard.id, body):
             return
-        check_room(state)
+        check_room(state, asked.workspace_id)
     except Refusal as refusal:
         refuse(draft, asked, heard.id, str(refusal))
         return

@@ -150,6 +150,12 @@ class Runs(NamedTuple):
     deadlines: Deadlines = Deadlines()
     keys: Keys = Keys()
     late: Seen = Seen()  # attempts that were given up, whose result may still come
+    counts: Map[str, int] = Map()  # of live runs, by workspace
+
+    def counted(self, workspace_id: str, change: int) -> Map[str, int]:
+        """With so many more live runs of a workspace."""
+        count = self.counts.get(workspace_id, 0) + change
+        return self.counts.set(workspace_id, count) if count else self.counts.delete(workspace_id)
 
 
 @lru_cache(maxsize=IDS_MAX)

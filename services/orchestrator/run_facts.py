@@ -48,6 +48,7 @@ def _started(state: Runs, fact: task.RunStarted, time_ms: int) -> Runs:
         seen=state.seen.add(fact.run_id, time_ms),
         deadlines=set_if(state.deadlines, name_of(RUN, fact.run_id), at_ms),
         keys=_with_key(state, fact, "", time_ms),
+        counts=state.counted(fact.workspace_id, 1),
     )
     return _kept(timed, moved(run, "", -1, fact.moves, time_ms), time_ms)
 
@@ -102,7 +103,8 @@ def _run_ended(state: Runs, fact: task.RunEnded, time_ms: int) -> Runs:
     for task_id in sorted(state.live[fact.run_id].open):
         state = _untimed(state, state.live[fact.run_id], task_id)
     deadlines = state.deadlines.clear(name_of(RUN, fact.run_id)).clear(name_of(GO_ON, fact.run_id))
-    return Runs(state.live.delete(fact.run_id), state.seen, deadlines, state.keys, state.late)
+    counts = state.counted(fact.workspace_id, -1)
+    return Runs(state.live.delete(fact.run_id), state.seen, deadlines, state.keys, state.late, counts)
 
 
 # Executions.
@@ -231,7 +233,7 @@ def _kept(state: Runs, run: Run, time_ms: int) -> Runs:
         deadlines = deadlines.set(name_of(GO_ON, run.run_id), time_ms)
     elif deadlines.times:
         deadlines = deadlines.clear(name_of(GO_ON, run.run_id))
-    return Runs(state.live.set(run.run_id, run), state.seen, deadlines, state.keys, state.late)
+    return Runs(state.live.set(run.run_id, run), state.seen, deadlines, state.keys, state.late, state.counts)
 
 
 _FOLDS: Mapping[type[Fact], Callable[[Runs, Any, int], Runs]] = {

@@ -21,6 +21,9 @@ from services.records.task import RunForkRequested, RunFound, RunRefused, RunReq
 RUNS_MAX = 20_000
 """Most live runs of a partition."""
 
+RUNS_IN_WORKSPACE_MAX = 10_000
+"""Most live runs of a workspace, so that no one keeps the others of its partition out."""
+
 REASON_CHARS_MAX = 4_000
 
 
@@ -35,7 +38,7 @@ def start(draft: Draft[Runs], heard: Envelope) -> None:
         check_permission(asked)
         if answer_again(draft, asked, heard.id, body):
             return
-        check_room(draft.state)
+        check_room(draft.state, asked.workspace_id)
     except Refusal as refusal:
         refuse(draft, asked, heard.id, str(refusal))
         return
@@ -128,8 +131,11 @@ def _start(
     turn.finish()
 
 
-def check_room(state: Runs) -> None:
+def check_room(state: Runs, workspace_id: str) -> None:
     """Raises Refusal where there are too many runs."""
+    if state.counts.get(workspace_id, 0) >= RUNS_IN_WORKSPACE_MAX:
+        most = f"{RUNS_IN_WORKSPACE_MAX} runs are under way in the workspace `{workspace_id}`"
+        raise Refusal(f"{most}, which is the most; try again later")
     if len(state.live) >= RUNS_MAX:
         raise Refusal(f"{RUNS_MAX} runs are under way in this partition, which is the most; try again later")
 

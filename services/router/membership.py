@@ -5,7 +5,7 @@ from services.records import event, task
 from services.router.assignment import assign_waiting
 from services.router.instance import COMING, DRAINING, GONE, READY, Instance, changed, word_on
 from services.router.loss import say_losses
-from services.router.provision import need_more
+from services.router.provision import need_in_turn, need_more
 from services.router.roster_deadlines import IDLE, IDLE_MS, name_of
 from services.router.roster_state import Rosters
 
@@ -83,7 +83,7 @@ def stop(draft: Draft[Rosters], stopping: event.InstanceStopping) -> None:
     instance = draft.state.of(stopping.workspace_id).instances.get(stopping.instance_id)
     if instance and instance.node_session:
         _leave(draft, stopping.workspace_id, instance, _short(stopping.reason))
-        need_more(draft, stopping.workspace_id, instance.profession)
+        need_in_turn(draft, stopping.workspace_id, instance)
 
 
 def end(draft: Draft[Rosters], ended: event.InstanceEnded) -> None:
@@ -94,7 +94,7 @@ def end(draft: Draft[Rosters], ended: event.InstanceEnded) -> None:
     reason = _short(_words_on(ended))
     _leave(draft, ended.workspace_id, instance, reason)
     if instance.node_session or ended.status == "stopped":
-        need_more(draft, ended.workspace_id, instance.profession)
+        need_in_turn(draft, ended.workspace_id, instance)
     elif draft.state.of(ended.workspace_id).crew(instance.profession).demands:
         _give_up(draft, ended.workspace_id, instance.profession, instance.need_id, "failed", reason)
 

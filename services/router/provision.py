@@ -4,10 +4,14 @@ from bus.decider import Draft
 from services.records.content import Work
 from services.records.task import InstanceNeeded
 from services.router.crew import Crew, has_free, is_hoped_for, is_possible
-from services.router.roster_state import Rosters, Waiting
+from services.router.instance import Instance
+from services.router.roster_state import Roster, Rosters, Waiting
 
 ON_DEMAND_MAX = 4
 """Most instances of a profession that a workspace has on demand, those on their way included."""
+
+ON_DEMAND_TOTAL_MAX = 24
+"""Most instances of all professions that a workspace has on demand, those on their way included."""
 
 REFUSAL_MS = 10_000
 """How long no instance more is asked for after a refusal, if tasks can be done by those that are there."""
@@ -20,13 +24,32 @@ def need_more(draft: Draft[Rosters], workspace_id: str, profession: str) -> None
         need_one(draft, workspace_id, profession, agent)
 
 
+def need_in_turn(draft: Draft[Rosters], workspace_id: str, left: Instance) -> None:
+    """An instance is gone: if it was made on demand, other professions may have waited for its place."""
+    need_more(draft, workspace_id, left.profession)
+    if left.on_demand:
+        crews = draft.state.of(workspace_id).crews
+        for profession in sorted(crews):
+            if profession != left.profession and crews[profession].demands:
+                need_more(draft, workspace_id, profession)
+
+
 def need_one(draft: Draft[Rosters], workspace_id: str, profession: str, agent: str) -> None:
     """Ask for an instance with this agent, unless one is free or on its way, or there are enough on demand."""
-    crew = draft.state.of(workspace_id).crew(profession)
-    enough = len(crew.needs) + len(crew.on_demand) >= ON_DEMAND_MAX
+    roster = draft.state.of(workspace_id)
+    crew = roster.crew(profession)
+    enough = _made_for(crew) >= ON_DEMAND_MAX or _made(roster) >= ON_DEMAND_TOTAL_MAX
     vain = is_possible(crew, agent) and draft.now_ms < crew.refused_at_ms + REFUSAL_MS
     if not (enough or vain or is_hoped_for(crew, agent) or has_free(crew, agent)):
         draft.add(_need(draft, workspace_id, profession, agent, crew))
+
+
+def _made_for(crew: Crew) -> int:
+    return len(crew.needs) + len(crew.on_demand)
+
+
+def _made(roster: Roster) -> int:
+    return sum(_made_for(crew) for crew in roster.crews.values())
 
 
 def _need(draft: Draft[Rosters], workspace_id: str, profession: str, agent: str, crew: Crew) -> InstanceNeeded:

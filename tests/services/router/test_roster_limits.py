@@ -10,6 +10,7 @@ from services.records.budget import BudgetSet
 from services.records.content import Artifact
 from services.records.task import (
     AssignmentsDeferred,
+    InstanceNeeded,
     NeedEnded,
     RosterChanged,
     TaskAssigned,
@@ -18,7 +19,7 @@ from services.records.task import (
     TasksSettled,
     WorkspaceBudgeted,
 )
-from services.router import roster_state
+from services.router import provision, roster_state
 from services.router.instance import HISTORY_MAX
 from services.router.roster import ROSTER
 from services.router.roster_state import Rosters
@@ -169,3 +170,13 @@ def test_in_a_workspace_with_budgets_attempts_start_on_their_first_tranche() -> 
     roster.when(limited(0)).then(WorkspaceBudgeted(workspace_id="w", budgeted=False))
     roster.when(requested("2"))
     assert [fact.budgeted for fact in roster.facts if isinstance(fact, TaskAssigned)] == [False]
+
+
+def test_a_workspace_has_only_so_many_instances_on_demand_and_others_come_when_one_goes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(provision, "ON_DEMAND_TOTAL_MAX", 1)
+    roster = given(ROSTER, changed("a", on_demand=True)).when(requested("1", profession="writer"))
+    assert [type(fact).__name__ for fact in roster.facts] == ["TaskQueued"]
+    roster.when(draining("a")).when(ended("a", "stopped"))
+    assert [fact.profession for fact in roster.facts if isinstance(fact, InstanceNeeded)] == ["writer"]
