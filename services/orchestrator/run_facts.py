@@ -212,6 +212,10 @@ def _ended(state: Runs, fact: task.StageCompleted | task.StageEnded, time_ms: in
     return _kept(_untimed(state, run, fact.task_id), run, time_ms)
 
 
+def _moved(state: Runs, fact: task.TokensMoved, time_ms: int) -> Runs:
+    return _kept(state, moved(state.live[fact.run_id], fact.level, fact.item, fact.moves, time_ms), time_ms)
+
+
 def _changes_nothing(state: Runs, fact: Fact, time_ms: int) -> Runs:
     return state
 
@@ -252,6 +256,7 @@ _FOLDS: Mapping[type[Fact], Callable[[Runs, Any, int], Runs]] = {
     task.CancelRequested: _cancelling,
     task.StageCompleted: _ended,
     task.StageEnded: _ended,
+    task.TokensMoved: _moved,
     task.ArtifactsConflicted: _changes_nothing,
     task.RunEnding: _ending,
     task.RunEnded: _run_ended,

@@ -52,14 +52,15 @@ class Play:
     def end(self, stage: int, execution: int, taken: Collection[int] = ()) -> None:
         """An execution ended and takes these branches, by their indexes; none if it was skipped or cancelled."""
         self._close(stage, execution)
-        laps = [branch for branch in self.graph.back_out[stage] if branch.index in taken]
+        chosen = frozenset(taken)
+        laps = [branch for branch in self.graph.back_out[stage] if branch.index in chosen]
         for branch in laps:
             state = self._branch(branch.index)
             self._branches[branch.index] = state._replace(taken=state.taken + 1)
             self._start_lap(branch.target)
             self._begin(branch.target)
         for branch in self.graph.forward_out[stage]:
-            if branch.index in taken:
+            if branch.index in chosen:
                 self._tokens.append((branch, TAKEN))
             elif not laps:
                 self._send_skip(branch)

@@ -12,14 +12,18 @@ from services.definitions.stage import Stage
 from services.orchestrator.definition import Definition, Level
 from services.orchestrator.executions import attempts_at
 from services.orchestrator.flow import Flow
+from services.orchestrator.pieces import split_moves
 from services.orchestrator.run import Execution, Run, Runs, task_id_of
 from services.orchestrator.tokens import Outcome, Play
 from services.records.content import Artifact
-from services.records.task import RunEnded, Token
+from services.records.task import RunEnded, Token, TokensMoved
 from services.records.token import Due, Moves
 
 FACTS_MAX = 120
 """A decision says no further outcome when it has so many facts; each may lead to a few more."""
+
+MOVES_MAX = 256
+"""Moves that surely fit into one fact; more are looked at."""
 
 BYTES_MAX = 128 * 1024
 """Nor when the work that it asks for is so big, by a rough estimate."""
@@ -121,9 +125,23 @@ class Turn:
         moves = play.moves()
         if room < len(due):
             moves = moves.model_copy(update={"due": tuple([Due(**entry._asdict()) for entry in due[room:]])})
-        self.add(fact(moves))
+        if len(moves.branches) + len(moves.joins) + len(moves.due) > MOVES_MAX:
+            self._add_in_pieces(moves, level, item, fact)
+        else:
+            self.add(fact(moves))
         for each in due[:room]:
             self.say(each)
+
+    def _add_in_pieces(self, moves: Moves, level: Level, item: int, fact: Callable[[Moves], Fact]) -> None:
+        first, *others = split_moves(moves)
+        self.add(fact(first))
+        run = self.run
+        for piece in others:
+            self.add(
+                TokensMoved(
+                    workspace_id=run.workspace_id, run_id=run.run_id, level=level.prefix, item=item, moves=piece
+                )
+            )
 
     def say(self, due: Entry) -> None:
         """Say one thing that is due."""
@@ -171,12 +189,12 @@ class Turn:
 
     def tokens(self, stage: str, taken: Sequence[int] = ()) -> tuple[Token, ...]:
         """The tokens that an ended stage sends, for whoever reads the log."""
-        graph = self.definition.level(stage).graph
+        graph, chosen = self.definition.level(stage).graph, frozenset(taken)
         number = graph.number[stage]
-        laps = [branch for branch in graph.back_out[number] if branch.index in taken]
+        laps = [branch for branch in graph.back_out[number] if branch.index in chosen]
         silent = bool(laps)  # a new lap hears no skipped tokens
-        ways = [b for b in graph.forward_out[number] if b.index in taken or not (silent or b.loop_left >= 0)]
-        return tuple([Token(edge=branch.index, taken=branch.index in taken) for branch in (*laps, *ways)])
+        ways = [b for b in graph.forward_out[number] if b.index in chosen or not (silent or b.loop_left >= 0)]
+        return tuple([Token(edge=branch.index, taken=branch.index in chosen) for branch in (*laps, *ways)])
 
     def _room(self, entries: Sequence[Entry], inputs: tuple[Artifact, ...] | None) -> int:
         """Nothing is said before what has been due for longer."""

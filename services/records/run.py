@@ -236,6 +236,16 @@ class StageEnded(Fact, channel="task"):
     started_at_ms: int = 0
 
 
+class TokensMoved(Fact, channel="task"):
+    """More of the moves of the fact before it in the same decision, which alone had no room for them."""
+
+    workspace_id: str
+    run_id: str
+    level: str = ""  # prefix of the stages of the subflow that they are about; empty for the run's own
+    item: int = -1
+    moves: Moves
+
+
 class ArtifactsConflicted(Fact, channel="task"):
     """Two stages of a run wrote from one base version."""
 
@@ -303,6 +313,7 @@ RECORDS: tuple[type[Record], ...] = (
     ReviewRequested,
     StageCompleted,
     StageEnded,
+    TokensMoved,
     ArtifactsConflicted,
     ResultRefused,
     AskRefused,

@@ -56,6 +56,7 @@ from services.records.run import (
     TaskAnswerRequested,
     TaskRequested,
     Token,
+    TokensMoved,
     run_id_of,
 )
 
@@ -111,6 +112,7 @@ __all__ = [
     "TaskRequested",
     "TasksSettled",
     "Token",
+    "TokensMoved",
     "WorkspaceBudgeted",
     "run_id_of",
 ]

@@ -84,6 +84,26 @@ def api(
     _print(run_async(bench_api(streams, rate, seconds)), as_json)
 
 
+@app.command()
+def flow(
+    shapes: Annotated[
+        list[str] | None, typer.Option("--shape", help="chain, fan, ladder or map; may be repeated. All without it.")
+    ] = None,
+    stages: Annotated[int, typer.Option("--stages", min=100, max=20_000, help="How long the long runs are.")] = 10_000,
+    as_json: Json = False,
+) -> None:
+    """Compare what a stage costs in runs of 100 stages and in very long ones. Counts CPU time of the whole system."""
+    from services.cli.bench.flow import SHAPES, bench_flow
+    from services.cli.failure import Wrong
+    from services.cli.loop import run_async
+    from services.cli.terminal import log_to_stderr
+
+    if unknown := set(shapes or []) - SHAPES.keys():
+        raise Wrong(f"there is no shape {min(unknown)!r}; there are {', '.join(SHAPES)}")
+    log_to_stderr()
+    _print(dict(run_async(bench_flow(shapes or list(SHAPES), stages))), as_json)
+
+
 def _print(figures: dict[str, object], as_json: bool) -> None:
     from services.cli.terminal import print_json, print_line
 
