@@ -15,6 +15,7 @@
         ├── BlobMissing          the blob store has no content of this digest
         ├── BlobCorrupt          the content that the blob store has is not what the digest says
         ├── BlobTooLarge         a blob is over its named limit; nothing was kept
+        ├── Halted               a role has stopped for good, and says why
         └── Refused              the call breaks a rule of the bus (publishing a fact, a bad address …)
 
 A refusal of the system (a run refused, no quota) is a record, never an exception.
@@ -79,6 +80,10 @@ class BlobCorrupt(Fatal):
 
 class BlobTooLarge(Fatal):
     """A blob is over its named limit; nothing was kept."""
+
+
+class Halted(Fatal):
+    """A role has stopped for good, with the reason."""
 
 
 class Refused(Fatal):

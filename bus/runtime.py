@@ -15,6 +15,7 @@ from bus.channel import Partition
 from bus.clock import Clock
 from bus.codec import Codec
 from bus.decider import Role
+from bus.errors import Halted
 from bus.feed import Feeds
 from bus.log import Log
 from bus.reader import Place
@@ -61,14 +62,16 @@ class Runtime:
             recaller=self._recaller,
         )
         self._seats: dict[tuple[str, int], tuple[Seat, asyncio.Task[None]]] = {}
-        self._assigned = asyncio.Event()
+        self._is_assigned = False
+        self._moved = asyncio.Event()
 
     async def run(self, assignment: Assignment) -> None:
         """Own what the assignment says, until it is closed or this call is cancelled; then hand over in order."""
         try:
             async for numbers in assignment.watch():
                 await self._own(numbers)
-                self._assigned.set()
+                self._is_assigned = True
+                self._tell_moved()
         finally:
             await self._own(frozenset())
 
@@ -80,6 +83,7 @@ class Runtime:
             for role in self._roles:
                 if (role.name, number) not in self._seats:
                     seat = Seat(role, number, self._log, self._feeds, self._appenders, self._ports)
+                    seat.moved = self._tell_moved
                     task = asyncio.create_task(seat.run(), name=seat.name)
                     self._seats[role.name, number] = seat, task
 
@@ -102,11 +106,19 @@ class Runtime:
         for seat, _ in list(self._seats.values()):
             seat.resume()
 
+    def _tell_moved(self) -> None:
+        moved, self._moved = self._moved, asyncio.Event()
+        moved.set()
+
     async def decides(self) -> None:
-        """Wait until partitions are assigned and each of its seats has claimed its own and heard its inputs."""
-        await self._assigned.wait()
-        for seat, _ in list(self._seats.values()):
-            await seat.deciding.wait()
+        """Wait until partitions are assigned and each of its seats has claimed its own and heard its inputs; seats that
+        come and go meanwhile count as they are then. Raises Halted where one has stopped for good.
+        """
+        while not (self._is_assigned and all(seat.deciding.is_set() for seat, _ in self._seats.values())):
+            if halted := self.halted:
+                raise Halted("; ".join(f"{name} has stopped: {why}" for name, why in sorted(halted.items())))
+            moved = self._moved
+            await moved.wait()
 
     @property
     def halted(self) -> dict[str, str]:

@@ -45,6 +45,7 @@ class Seat:
         self.session: Session | None = None
         self.halted = ""
         self.deciding = asyncio.Event()
+        self.moved: Callable[[], None] = lambda: None  # told when it begins to decide, and when it halts
         self._over: asyncio.Future[str] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._timer_ms = 0
@@ -159,6 +160,7 @@ class Seat:
         places = self._places()
         if all(places[channel].offset >= end for channel, end in self._targets.items()):
             self.deciding.set()
+            self.moved()
             self._guarded(session.go_live)
             self._set_timer()
 
@@ -180,6 +182,7 @@ class Seat:
         logger.critical("%s halts: %s", self.name, reason)
         self.halted = reason
         self._lose(reason)
+        self.moved()
 
     def leave(self) -> None:
         """Forget the session: from here on nothing is heard, decided or sent."""

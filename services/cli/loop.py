@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, TypeVar
 
+from bus.errors import Halted
 from services.cli.failure import Failed
 
 T = TypeVar("T")
@@ -75,6 +76,8 @@ class Stop:
                 raise Failed(str(failed.result()))
             wanted.result()
             return True
+        except Halted as error:
+            raise Failed(str(error)) from error
         finally:
             for task in (stopped, wanted, failed):
                 task.cancel()

@@ -15,7 +15,7 @@ from bus.channel import Partition
 from bus.clock import Clock, ClockJumped
 from bus.codec import Codec
 from bus.decider import Role
-from bus.errors import AppendUnknown, Fatal
+from bus.errors import AppendUnknown, Fatal, Halted
 from bus.log import Stored
 from bus.publisher import Publisher
 from bus.runtime import Runtime
@@ -79,6 +79,8 @@ def test_a_clock_that_jumped_stops_a_role_loudly_before_and_after_its_claim() ->
         wrong = Watch()
         wrong.is_wrong = True
         async with hosting(log, clock=wrong) as runtime:
+            with pytest.raises(Halted, match=r"bank.teller\[\d\] has stopped: ClockJumped: the wall clock moved"):
+                await runtime.decides()
             await elapse(5)
             assert len(runtime.halted) == 2
         assert "Deposited" not in types(log)
@@ -130,6 +132,41 @@ def test_a_channel_that_cannot_be_read_any_more_halts_whoever_listens(
             await elapse(5)
             assert len(runtime.halted) == 2
             assert all("cannot be read" in why for why in runtime.halted.values())
+
+    on_a_log(main)
+
+
+class Shares:
+    """An assignment that says what it is told to."""
+
+    def __init__(self) -> None:
+        self.told: asyncio.Queue[frozenset[int]] = asyncio.Queue()
+
+    async def watch(self) -> AsyncIterator[frozenset[int]]:
+        while True:
+            yield await self.told.get()
+
+    async def close(self) -> None:
+        """Nothing to let go of."""
+
+
+def test_who_waits_for_seats_does_not_wait_for_one_that_is_given_away_meanwhile() -> None:
+    async def main(log: SimulatedLog) -> None:
+        runtime = Runtime(
+            log=log, codec=CODEC, blobs=SimulatedBlobs(log.rng), clock=Watch(), roles=[TELLER], homes=HOMES,
+            random=log.rng,
+        )  # fmt: skip
+        shares = Shares()
+        running = asyncio.create_task(runtime.run(shares))
+        waiting = asyncio.create_task(runtime.decides())
+        shares.told.put_nowait(frozenset({0, 1}))
+        await asyncio.sleep(0)
+        shares.told.put_nowait(frozenset({0}))
+        await elapse(20)
+        assert waiting.done()
+        running.cancel()
+        await asyncio.gather(running, waiting, return_exceptions=True)
+        await runtime.close()
 
     on_a_log(main)
 
