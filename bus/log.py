@@ -61,6 +61,16 @@ class Stored(NamedTuple):
     time_ms: int
 
 
+GAP: Headers = (("clawx_gap", b""),)
+"""The only header of what stands for an offset that holds no record of anybody: the mark at the end of a stranger's
+transaction, or what a compaction took. Readers pass over it."""
+
+
+def gap_at(offset: int) -> Stored:
+    """What a reader hands out for an offset that holds no record, so that a partition is dense for whoever counts."""
+    return Stored(offset, b"", b"", GAP, 0)
+
+
 def size(record: Raw) -> int:
     """Bytes that count against the limits: key, value, headers and a fixed 64 for framing."""
     total = 64 + len(record.key) + len(record.value)

@@ -9,7 +9,7 @@ from bus.channel import Partition
 from bus.codec import Codec, Peek
 from bus.errors import Undecodable, UnknownRecordType
 from bus.fence import Fence, Fences
-from bus.log import Log, Reader, Stored
+from bus.log import GAP, Log, Reader, Stored
 from bus.record import Envelope, Record
 
 
@@ -42,7 +42,8 @@ class Admission:
             try:
                 peek = self._codec.peek(stored)
             except Undecodable as error:
-                yield stored, error, False
+                if tuple(stored.headers) != GAP:
+                    yield stored, error, False
                 continue
             yield stored, peek, self.fences.admit(peek.origin)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, cast
@@ -15,7 +16,7 @@ from bus.backends.kafka_failures import failures
 from bus.backends.kafka_settings import KafkaSettings
 from bus.channel import Partition, topic
 from bus.errors import OffsetOutOfRange, Unavailable
-from bus.log import Stored
+from bus.log import Stored, gap_at
 
 REQUEST_MS_MAX = 15_000
 """After this long without an answer a connection is given up and made anew."""
@@ -24,6 +25,9 @@ STOP_MS_MAX = 2_000
 """How long a consumer may take to leave its group and end; a session that was not left runs out by itself."""
 
 _IDLE_CHECK_MS = 1_000
+
+_LOOK_S = 1.0
+"""How often a partition is looked at from which nothing comes while others are busy."""
 
 _logger = logging.getLogger(__name__)
 
@@ -97,6 +101,16 @@ def _garbled(consumer: AIOKafkaConsumer, error: UnicodeDecodeError) -> tuple[Top
     raise Unavailable("the client cannot take a record and does not tell where it stands") from error
 
 
+def _filled(position: int, records: Iterable[Stored]) -> list[Stored]:
+    """These records, and something for each offset from this position on that holds none."""
+    filled: list[Stored] = []
+    for stored in records:
+        filled += [gap_at(offset) for offset in range(position, stored.offset)]
+        filled.append(stored)
+        position = stored.offset + 1
+    return filled
+
+
 class KafkaReader:
     """Keeps the positions itself, since the client forgets its own whenever partitions are added."""
 
@@ -113,6 +127,7 @@ class KafkaReader:
         self._forget = forget
         self._positions: dict[Partition, int] = {}
         self._assigned: dict[TopicPartition, Partition] = {}
+        self._look_at = 0.0
         self._closed = False
 
     def seek(self, positions: Mapping[Partition, int]) -> None:
@@ -153,7 +168,12 @@ class KafkaReader:
         except KafkaError as error:
             raise Unavailable(f"reading fails: {error!r}") from error
         self._check_open()
-        return self._taken(fetched)
+        taken = self._taken(fetched)
+        now = time.monotonic()
+        if not taken or now >= self._look_at:
+            self._look_at = now + _LOOK_S
+            taken |= self._passed_over(taken)
+        return taken
 
     async def _read_around(self, error: UnicodeDecodeError, wait_ms: int) -> dict[Partition, list[Stored]]:
         """What stands before a record that the client cannot take, or that record without its content.
@@ -180,10 +200,25 @@ class KafkaReader:
     def _taken(self, fetched: Mapping[TopicPartition, list[Any]]) -> dict[Partition, list[Stored]]:
         taken = {}
         for each, records in fetched.items():
-            partition = self._assigned[each]
-            taken[partition] = cast("list[Stored]", records)
-            self._positions[partition] = taken[partition][-1].offset + 1
+            partition, found = self._assigned[each], cast("list[Stored]", records)
+            position, end = self._positions.get(partition, found[0].offset), found[-1].offset + 1
+            taken[partition] = found if end - position == len(found) else _filled(position, found)
+            self._positions[partition] = end
         return taken
+
+    def _passed_over(self, taken: Mapping[Partition, list[Stored]]) -> dict[Partition, list[Stored]]:
+        """Gaps that have no record behind them yet: only the client's positions tell of those."""
+        found = {}
+        assignment = self._consumer._subscription.subscription.assignment  # noqa: SLF001
+        for each, partition in self._assigned.items():
+            position = self._positions.get(partition)
+            if position is None or partition in taken or position < 0:
+                continue
+            state = assignment.state_value(each)
+            if state is not None and state.has_valid_position and state.position > position:
+                found[partition] = [gap_at(offset) for offset in range(position, state.position)]
+                self._positions[partition] = state.position
+        return found
 
     def _name(self, partition: Partition) -> TopicPartition:
         return TopicPartition(topic(self._namespace, partition.channel), partition.number)
