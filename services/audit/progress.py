@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from bus.record import Envelope, Record
 from services.records.content import Artifact
+from services.records.fork import Fork
 from services.records.task import (
     AttemptFailed,
     RunEnded,
@@ -16,6 +17,7 @@ from services.records.task import (
     StageCompleted,
     StageEnded,
     StageStarted,
+    StateReused,
     TaskAssigned,
     TaskQueued,
     TaskRequested,
@@ -32,6 +34,7 @@ WATCHED: tuple[type[Record], ...] = (
     StageStarted,
     StageCompleted,
     StageEnded,
+    StateReused,
     RunEnded,
 )
 """What the progress of a run is folded from, all of it on the TaskChannel and under the key of its workspace."""
@@ -75,6 +78,8 @@ class Progress:
         self.run_id = run_id
         self.workspace_id = ""
         self.workflow_id = ""
+        self.definition = ""  # digest
+        self.fork: Fork | None = None  # where it comes from, if it is one
         self.status = "requested"  # running, then completed, failed, cancelled or refused
         self.reason = ""
         self.started_at_ms = 0
@@ -84,6 +89,7 @@ class Progress:
         self.artifacts: dict[str, Artifact] = {}  # the last version that a stage wrote, by name
         self._attempts: dict[str, Key] = {}
         self._maps: set[Key] = set()
+        self._given: set[str] = set()  # names of its inputs
 
     @property
     def has_ended(self) -> bool:
@@ -95,7 +101,7 @@ class Progress:
         if not self.concerns(record):
             return None
         match record:
-            case RunStarted() | RunRefused() | RunEnded():
+            case RunStarted() | RunRefused() | RunEnded() | StateReused():
                 self._apply_run(record, time_ms)
                 return None
             case TaskRequested():
@@ -121,10 +127,15 @@ class Progress:
         work = getattr(record, "work", None)
         return (work.run_id if work else getattr(record, "run_id", "")) == self.run_id
 
-    def _apply_run(self, record: RunStarted | RunRefused | RunEnded, time_ms: int) -> None:
+    def _apply_run(self, record: RunStarted | RunRefused | RunEnded | StateReused, time_ms: int) -> None:
+        if isinstance(record, StateReused):
+            self._reuse(record)
+            return
         self.workspace_id = record.workspace_id
         if isinstance(record, RunStarted):
             self.status, self.started_at_ms, self.workflow_id = "running", time_ms, record.workflow_id
+            self.definition, self.fork = record.definition, record.fork
+            self._given = {artifact.name for artifact in record.inputs}
             return
         self.status = record.status if isinstance(record, RunEnded) else "refused"
         self.reason, self.ended_at_ms = record.reason, time_ms
@@ -187,6 +198,15 @@ class Progress:
                 self.artifacts[artifact.name] = artifact
         return self.executions[key]
 
+    def _reuse(self, record: StateReused) -> None:
+        """What a fork took over of what the stages of the old run wrote."""
+        for reused in record.artifacts:
+            artifact = reused.artifact
+            if reused.path:
+                self.artifacts[f"{reused.path}/{artifact.name}"] = artifact
+            elif artifact.version > 1 or artifact.name not in self._given:
+                self.artifacts[artifact.name] = artifact
+
     def listed(self) -> Iterator[Execution]:
         """The executions that have ended, in the order of the log; of a map its items, if it has any."""
         gone_through = {(key.stage, key.execution) for key in self.ends if key.item >= 0}
@@ -218,12 +238,18 @@ def summarise(progress: Progress, paths: Mapping[str, str]) -> dict[str, object]
     return {
         "run_id": progress.run_id,
         "status": progress.status,
+        **({"forked_from": forked_from(progress.fork)} if progress.fork else {}),
         "outputs": {
             name: {"version": each.version, "sha256": hex_of(each.digest), "path": paths.get(name)}
             for name, each in sorted(progress.artifacts.items())
         },
         "stages": list_stages(progress),
     }
+
+
+def forked_from(fork: Fork) -> dict[str, object]:
+    """Where a run comes from, as people are shown it."""
+    return {"run_id": fork.run_id, "offset": fork.offset, "state": fork.digest}
 
 
 def list_stages(progress: Progress) -> Sequence[dict[str, object]]:

@@ -15,6 +15,7 @@ from services.audit import tables
 from services.audit.projection_event import EVENT
 from services.records.content import Artifact
 from services.records.data import ArtifactRecorded
+from services.records.fork import StateReused
 from services.records.review import ReviewClosed, ReviewEscalated, ReviewOpened, VoteRecorded
 from services.records.roster import AttemptCancelled, TaskAssigned, TaskLost, TaskQueued
 from services.records.run import (
@@ -62,9 +63,17 @@ def _run_started(fact: RunStarted, envelope: Envelope) -> Rows:
             "actor": fact.actor,
             "tags": dict(fact.tags),
             "started_at": envelope.time_ms,
+            **({"forked_from": fact.fork.run_id, "forked_at": fact.fork.offset} if fact.fork else {}),
         },
     )
     for artifact in fact.inputs:
+        yield _artifact(f"run:{fact.run_id}", artifact, envelope.time_ms, stage="")
+
+
+def _state_reused(fact: StateReused, envelope: Envelope) -> Rows:
+    for each in fact.artifacts:
+        full = f"{each.path}/{each.artifact.name}" if each.path else each.artifact.name
+        artifact = each.artifact.model_copy(update={"name": full})
         yield _artifact(f"run:{fact.run_id}", artifact, envelope.time_ms, stage="")
 
 
@@ -234,6 +243,7 @@ def _artifact_recorded(fact: ArtifactRecorded, envelope: Envelope) -> Rows:
 
 PROJECTIONS: Mapping[type[Record], Callable[[Any, Envelope], Rows]] = {
     RunStarted: _run_started,
+    StateReused: _state_reused,
     RunRefused: _run_refused,
     RunEnding: _run_ending,
     RunEnded: _run_ended,

@@ -45,7 +45,20 @@ def _written(record: Any) -> str:
 
 def _run_started(record: Any) -> str:
     inputs = ", ".join(f"{each.name} {hex_of(each.digest)[:8]}" for each in record.inputs)
-    return f"{record.run_id} of {record.workflow_id}" + (f" with {inputs}" if inputs else "")
+    origin = f", a fork of {record.fork.run_id} at {record.fork.offset}" if record.fork else ""
+    return f"{record.run_id} of {record.workflow_id}{origin}" + (f" with {inputs}" if inputs else "")
+
+
+def _fork_requested(record: Any) -> str:
+    again = f" #{record.execution}" if record.execution else ""
+    return f"{record.run_id} at " + (f"{record.stage}{again}" if record.stage else f"offset {record.offset}")
+
+
+def _state_reused(record: Any) -> str:
+    """How often which stages had run, and which versions stand."""
+    stages = ", ".join(f"{each.stage} x{each.executions}" for each in record.stages)
+    versions = ", ".join(f"{each.artifact.name} v{each.artifact.version}" for each in record.artifacts)
+    return "; ".join(part for part in (stages, versions) if part)
 
 
 def _task_requested(record: Any) -> str:
@@ -97,6 +110,9 @@ def _message_sent(record: Any) -> str:
 _LINES: Mapping[str, Callable[[Any], str]] = {
     "RunRequested": lambda record: f"{record.workflow_id} in {record.workspace_id}",
     "RunStarted": _run_started,
+    "RunForkRequested": _fork_requested,
+    "ForkPlanned": lambda record: f"{record.fork.run_id} at {record.fork.offset}",
+    "StateReused": _state_reused,
     "RunEnded": lambda record: _because(record.status, record),
     "TaskRequested": _task_requested,
     "TaskAssigned": _task_assigned,

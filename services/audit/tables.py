@@ -24,7 +24,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-PROJECTION = 1
+PROJECTION = 2
 """Version of what the projection makes of records; a database of another version is built anew."""
 
 FIRST = "first"
@@ -126,6 +126,8 @@ runs = Table(
     _text("actor"),
     _json("tags"),
     _time("started_at"),
+    _text("forked_from"),  # the run that it took over from
+    _number("forked_at"),  # as of this offset
     _text("ending"),  # the status that it is to end with
     _text("outcome"),
     _text("reason"),

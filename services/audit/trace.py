@@ -12,7 +12,7 @@ from services.records.data import RECORDS as DATA
 from services.records.event import RECORDS as EVENT
 from services.records.review import RECORDS as REVIEW
 from services.records.task import RECORDS as TASK
-from services.records.task import RunRefused, RunRequested, RunStarted, run_id_of
+from services.records.task import RunForkRequested, RunRefused, RunRequested, RunStarted, run_id_of
 
 TRACED: Mapping[str, tuple[type[Record], ...]] = {"task": TASK, "event": EVENT, "data": DATA, "review": REVIEW}
 """The channels that a trace reads, with the types that may stand in it."""
@@ -96,7 +96,7 @@ class _Growth:
         return root
 
     def _root(self) -> Envelope:
-        for kind in (RunRequested, RunStarted | RunRefused):
+        for kind in (RunRequested | RunForkRequested, RunStarted | RunRefused):
             if found := next((e for e in self._named if isinstance(e.record, kind)), None):
                 return found
         raise NothingToTrace(f"no record names a run {self._run_id}")
@@ -121,7 +121,7 @@ class _Growth:
 def run_of(envelope: Envelope) -> str:
     """The run that a record names, or asks for, or nothing."""
     record = envelope.record
-    if isinstance(record, RunRequested):
+    if isinstance(record, RunRequested | RunForkRequested):
         return run_id_of(envelope.id)
     work = getattr(record, "work", None)
     return str(work.run_id if work else getattr(record, "run_id", ""))

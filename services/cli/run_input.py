@@ -55,6 +55,22 @@ def read_inputs(source: WorkflowFile, typed: Iterable[str]) -> dict[str, Given]:
     return found
 
 
+def read_changes(source: WorkflowFile, typed: Iterable[str]) -> dict[str, Given]:
+    """What changes of the inputs of a run that there is; raises DefinitionInvalid."""
+    declared = run_inputs(source.workflow)
+    given = dict(_split(text) for text in typed)
+    problems = list(_unknown(source, declared, given))
+    found: dict[str, Given] = {}
+    for name in given.keys() & declared.keys():
+        try:
+            found[name] = _read(given[name], declared[name])
+        except ValueError as error:
+            problems.append(_problem(source, name, f"the input `{name}` {error}"))
+    if problems:
+        raise DefinitionInvalid(problems)
+    return found
+
+
 def _split(text: str) -> tuple[str, tuple[str, str]]:
     match = _TYPED.fullmatch(text)
     if match is None:

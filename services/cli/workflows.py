@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from services.cli import workflow_show
+from services.cli import forks, workflow_show
 from services.cli.failure import DONE, WRONG, Failed, Wrong
 from services.cli.option import WORKSPACE_DEFAULT, Bus, Data, Json, Server, Workspace, read_settings
 from services.cli.run import File, Inputs, Key, Tags, read_wish
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Workflows and their runs.", no_args_is_help=True)
 app.command()(workflow_show.show)
+app.command()(forks.fork)
+app.command()(forks.rerun)
 
 RunId = Annotated[str, typer.Argument(metavar="RUN", help="Id of the run.")]
 HEADS = ("run_id", "workflow_id", "workspace_id", "status", "started_at", "ended_at", "reason")

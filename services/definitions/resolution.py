@@ -8,10 +8,10 @@ from typing import Any
 
 from services.definitions.catalogue import Catalogue
 from services.definitions.nesting import is_unread, seal
-from services.definitions.problem import DefinitionInvalid, Problem
+from services.definitions.problem import DefinitionInvalid, Problem, suggest
 from services.definitions.profession import Profession
 from services.definitions.stage import Stage
-from services.definitions.validation import require_valid
+from services.definitions.validation import require_valid, without_lines
 from services.definitions.workflow import Workflow, WorkflowFile
 
 
@@ -47,6 +47,24 @@ def prepare(source: WorkflowFile, catalogue: Catalogue) -> Prepared:
         professions={name: each.digest() for name, each in sorted(professions.items())},
         blobs={**kept, workflow.digest(): workflow.to_json()},
     )
+
+
+def recast(workflow: Workflow, professions: Mapping[str, str], file: str) -> WorkflowFile:
+    """The workflow with other professions for some of its stages; raises DefinitionInvalid for a stage it lacks."""
+    names = [stage.id for stage in workflow.stages]
+    reasons = [(name, f"there is no stage `{name}` to give another profession") for name in sorted(professions)]
+    unknown = [
+        Problem(file=file, line=1, field="profession", reason=reason, suggestion=suggest(name, names))
+        for name, reason in reasons
+        if name not in names
+    ]
+    if unknown:
+        raise DefinitionInvalid(unknown)
+    stages = [
+        stage.model_copy(update={"profession": professions[stage.id]}) if stage.id in professions else stage
+        for stage in workflow.stages
+    ]
+    return without_lines(workflow.model_copy(update={"stages": tuple(stages)}), file)
 
 
 def _unread_files(source: WorkflowFile) -> Iterator[Problem]:

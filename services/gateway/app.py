@@ -15,6 +15,7 @@ from services.gateway.resources import (
     artifacts,
     budgets,
     documents,
+    forks,
     instances,
     keys,
     messages,
@@ -36,7 +37,7 @@ OPEN_PATHS = frozenset({HEALTH})
 ROUTERS = (
     *(instances.router, professions.router, workflows.router, artifacts.router, runs.router, tasks.router),
     *(reviews.router, nodes.router, alarms.router, budgets.router, records.router, quarantine.router),
-    *(keys.router, streams.router, messages.router),
+    *(keys.router, streams.router, forks.router, messages.router),
     documents.router,
 )
 

@@ -22,11 +22,11 @@ from services.orchestrator.keys import body_of
 from services.orchestrator.reuse import Legacy
 from services.orchestrator.run import Forking, Run, Runs
 from services.orchestrator.run_deadlines import GO_ON, parts_of
-from services.orchestrator.starting import answer_again, check_permission, check_room, read, refuse
+from services.orchestrator.starting import REASON_CHARS_MAX, answer_again, check_permission, check_room, read, refuse
 from services.orchestrator.subflow import content_as
 from services.records.content import INLINE_BYTES_MAX, Artifact, Content
 from services.records.fork import Fork, ForkPlanned, RunForkRequested
-from services.records.task import RunStarted, StageStarted, TaskRequested, run_id_of
+from services.records.task import AskRefused, RunStarted, StageStarted, TaskRequested, run_id_of
 
 PARTS_MAX = 4
 """Most parts of the old state that one decision takes over."""
@@ -57,12 +57,12 @@ def fork(draft: Draft[Runs], heard: Envelope) -> None:
             return
         check_room(state, asked.workspace_id)
     except Refusal as refusal:
-        refuse(draft, asked, heard.id, str(refusal))
+        _refuse(draft, asked, heard.id, str(refusal))
         return
     try:
         plan = _plan(draft, asked, _offset_of(heard))
     except Refusal as refusal:
-        refuse(draft, asked, heard.id, str(refusal), key=key, body=body)
+        _refuse(draft, asked, heard.id, str(refusal), key, body)
         return
     if asked.dry_run:
         _tell(draft, asked, heard.id, plan)
@@ -84,6 +84,16 @@ def fork(draft: Draft[Runs], heard: Envelope) -> None:
     )
     draft.add(started)
     _take_over(draft, Legacy(plan.old, plan.before, draft.state.live[run_id], plan.after))
+
+
+def _refuse(
+    draft: Draft[Runs], asked: RunForkRequested, ask_id: str, reason: str, key: str = "", body: str = ""
+) -> None:
+    if not asked.dry_run:
+        refuse(draft, asked, ask_id, reason, key=key, body=body)
+        return
+    reason = reason[:REASON_CHARS_MAX]
+    draft.add(AskRefused(workspace_id=asked.workspace_id, run_id=asked.run_id, ask_id=ask_id, reason=reason))
 
 
 def go_on_forking(draft: Draft[Runs], run: Run, definition: Definition) -> None:

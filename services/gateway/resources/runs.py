@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Body, Path, Query, Request, Response
 from pydantic import Field
 
-from services.audit.progress import Progress, hex_of, list_stages
+from services.audit.progress import Progress, forked_from, hex_of, list_stages
 from services.gateway.answer import Fresh, Page, Turning, show, shown, written
 from services.gateway.caller import Caller, Calling, needs
 from services.gateway.definition import keep, keep_bytes, keep_value, prepare_text
@@ -46,6 +46,22 @@ class RunOrder(field.Body):
     stored_inputs: Annotated[dict[Name, StoredInput], Field(default_factory=dict, max_length=NAMES_MAX)]
     workspace_id: Workspace = "default"
     tags: Annotated[dict[Name, Text], Field(default_factory=dict, max_length=NAMES_MAX)]
+
+
+class ForkOrder(field.Body):
+    """Asks for a run from a point of another one, with what changes."""
+
+    model_config = example({"stage": "say", "inputs": {"name": "moon"}})
+
+    stage: Annotated[str, Field(max_length=200, description="Where it begins: a stage, or else an offset.")] = ""
+    execution: Annotated[int, Field(ge=0, description="Of the stage; 0 for its last.")] = 0
+    offset: Annotated[int, Field(ge=-1, description="On the partition of the run.")] = -1
+    inputs: Annotated[dict[Name, Any], Field(default_factory=dict, max_length=NAMES_MAX)]
+    stored_inputs: Annotated[dict[Name, StoredInput], Field(default_factory=dict, max_length=NAMES_MAX)]
+    workflow: Definition | None = None
+    professions: Annotated[dict[Name, Name], Field(default_factory=dict, description="By the stage that gets another.")]
+    tags: Annotated[dict[Name, Text], Field(default_factory=dict, max_length=NAMES_MAX)]
+    dry_run: Annotated[bool, Field(description="Only say what would be reused.")] = False
 
 
 class Output(Shown):
@@ -95,9 +111,18 @@ class RunLine(Shown):
     reason: str | None
 
 
+class Origin(Shown):
+    """Where a fork comes from."""
+
+    run_id: str
+    offset: int
+    state: str = Field(description="Digest of the old run's state there.")
+
+
 class RunShown(RunLine):
     """A run, stage by stage."""
 
+    forked_from: Origin | None = None
     outputs: dict[str, Output]
     stages: list[StageShown]
     open_stages: list[OpenStage]
@@ -122,14 +147,15 @@ async def start_run(order: RunOrder, gateway: Behind, asking: Asking) -> Respons
         workflow_id=prepared.workflow.id,
         definition=prepared.workflow.digest(),
         professions=dict(prepared.professions),
-        inputs=tuple(await _inputs(gateway, order)),
+        inputs=tuple(await read_inputs(gateway, order)),
         tags={**prepared.workflow.tags, **order.tags},
     )
     answered = await gateway.desk.ask(ask, asking, order.workspace_id)
-    return await _written(gateway, answered.id, str(answered.shown_at), asking.wait_s, 201)
+    return await show_written(gateway, answered.id, str(answered.shown_at), asking.wait_s, 201)
 
 
-async def _inputs(gateway: Gateway, order: RunOrder) -> list[Content]:
+async def read_inputs(gateway: Gateway, order: RunOrder | ForkOrder) -> list[Content]:
+    """The inputs as contents; small ones travel in the ask, others are kept."""
     blobs = gateway.blobs
     contents = [await keep_value(blobs, name, value) for name, value in sorted(order.inputs.items())]
     for name, stored in sorted(order.stored_inputs.items()):
@@ -139,7 +165,8 @@ async def _inputs(gateway: Gateway, order: RunOrder) -> list[Content]:
     return contents
 
 
-async def _written(gateway: Gateway, run_id: str, position: str, wait_s: float | None, status: int) -> Response:
+async def show_written(gateway: Gateway, run_id: str, position: str, wait_s: float | None, status: int) -> Response:
+    """What a call did to a run, after its end if that is waited for."""
     runs = gateway.reading.runs.runs
     if wait_s:
         await gateway.reading.until("task", lambda: run_id not in runs or runs[run_id].progress.has_ended, wait_s)
@@ -184,10 +211,10 @@ async def cancel_run(
     gateway: Behind, asking: Asking, run_id: RunId, reason: Annotated[Text, Body(embed=True)] = ""
 ) -> Response:
     """End a run now; its unfinished stages are cancelled. `Prefer: wait=N` waits for its end."""
-    workspace = _operate(gateway, asking.caller, run_id)
+    workspace = operate(gateway, asking.caller, run_id)
     ask = RunCancelRequested(workspace_id=workspace, run_id=run_id, reason=reason)
     answered = await gateway.desk.ask(ask, asking, workspace)
-    return await _written(gateway, run_id, str(answered.shown_at), asking.wait_s, 202)
+    return await show_written(gateway, run_id, str(answered.shown_at), asking.wait_s, 202)
 
 
 class Signal(field.Body):
@@ -202,14 +229,14 @@ class Signal(field.Body):
 @router.post("/{run_id}/signals", status_code=202, response_model=RunWritten, **needs("operator", "runs:write"))
 async def signal_run(signal: Signal, gateway: Behind, asking: Asking, run_id: RunId) -> Response:
     """Trigger the stages of a run that wait for a signal."""
-    workspace = _operate(gateway, asking.caller, run_id)
+    workspace = operate(gateway, asking.caller, run_id)
     payload = "{}" if signal.payload is None else json.dumps(signal.payload, ensure_ascii=True)
     ask = SignalRequested(workspace_id=workspace, run_id=run_id, signal=signal.name, payload=payload)
     answered = await gateway.desk.ask(ask, asking, workspace)
-    return await _written(gateway, run_id, str(answered.shown_at), None, 202)
+    return await show_written(gateway, run_id, str(answered.shown_at), None, 202)
 
 
-def _operate(gateway: Gateway, caller: Caller, run_id: str) -> str:
+def operate(gateway: Gateway, caller: Caller, run_id: str) -> str:
     """The workspace of a run that the caller may operate on."""
     workspace = find_run(gateway, caller, run_id).progress.workspace_id
     caller.require("operator", workspace)
@@ -260,4 +287,7 @@ def _show(progress: Progress) -> RunShown:
         if not each.has_ended
     ]
     stages = [StageShown.model_validate(each) for each in list_stages(progress)]
-    return RunShown(**_line_fields(progress), outputs=outputs, stages=stages, open_stages=open_stages)
+    origin = Origin.model_validate(forked_from(progress.fork)) if progress.fork else None
+    return RunShown(
+        **_line_fields(progress), forked_from=origin, outputs=outputs, stages=stages, open_stages=open_stages
+    )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from bus.channel import Position
 from bus.record import Ask, Envelope, Fact, Record
+from services.records.content import Content
 
 ASKS_MAX = 100_000
 """Most asks that are remembered, with their answers; a key of idempotency holds for as long."""
@@ -27,6 +28,7 @@ class KeptAsk:
     answer_at: Position | None = None
     answer_id: str = ""  # of the aggregate that the fact names
     reason: str = ""  # of a refusal
+    told: Content | None = None  # what the fact tells, where it does nothing but tell
 
     @property
     def is_refused(self) -> bool:
@@ -76,6 +78,7 @@ class AnswerView:
         known.answer, known.answer_at = type(record).__name__, envelope.at
         known.answer_id = next((str(found) for name in _SUBJECTS if (found := getattr(record, name, ""))), "")
         known.reason = getattr(record, "reason", "") if known.is_refused else ""
+        known.told = getattr(record, "plan", None)
 
 
 _ELSEWHERE = {"MessageSent", "MessageRefused"}

@@ -7,7 +7,7 @@ from services.audit.artifacts import list_artifacts
 from services.audit.progress import WATCHED, Progress
 from services.gateway.views.shelf import Shelf
 from services.records.content import Artifact
-from services.records.task import RunRefused, RunStarted, StageCompleted, StageEnded
+from services.records.task import RunRefused, RunStarted, StageCompleted, StageEnded, StateReused
 
 ENDED_MAX = 5_000
 """Most runs that have ended and are still shown."""
@@ -31,6 +31,8 @@ class KeptRun:
     def apply(self, envelope: Envelope) -> None:
         record = envelope.record
         self.progress.apply(envelope)
+        if isinstance(record, StateReused):
+            self.contents.update((each.artifact.digest, each.artifact) for each in record.artifacts)
         if isinstance(record, RunStarted | StageCompleted | StageEnded):
             written = record.inputs if isinstance(record, RunStarted) else record.outputs
             self.contents.update((artifact.digest, artifact) for artifact in written)
