@@ -80,7 +80,18 @@ async def start_consumer(settings: KafkaSettings, topics: Iterable[str]) -> AIOK
 
 
 async def stop_consumer(consumer: AIOKafkaConsumer) -> None:
-    """End a consumer, within STOP_MS_MAX also when no broker answers. Never raises."""
+    """End a consumer, in about STOP_MS_MAX also when no broker answers, and also when the caller is cancelled."""
+    stopping, cancelled = asyncio.get_running_loop().create_task(_stop(consumer)), None
+    while not stopping.done():
+        try:
+            await asyncio.shield(stopping)
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled:
+        raise cancelled
+
+
+async def _stop(consumer: AIOKafkaConsumer) -> None:
     # The client's tasks must have begun before it can end them.
     await asyncio.sleep(0)
     stopping = asyncio.get_running_loop().create_task(consumer.stop())

@@ -72,7 +72,8 @@ def nodes(tree: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 
 def check_trace(trace: Mapping[str, Any], run_id: str) -> None:
     """Each node of a trace, to the field; the tree holds what a run of six tasks must have led to."""
-    fields = ["id", "type", "role", "time_ms", "channel", "partition", "offset", "cause", "summary", "children"]
+    fields = ["id", "type", "role", "time_ms", "channel", "partition", "offset", "cause"]
+    fields += ["actor", "summary", "children"]
     for node in nodes(trace):
         assert list(node) == fields
     types = Counter(node["type"] for node in nodes(trace))

@@ -116,7 +116,8 @@ async def test_workers_that_outlive_node_and_launcher_are_killed_by_the_next_lif
     async with node_process(tmp_path, "60.53") as (process, known):
         worker = psutil.Process(next(pid for pid in known["pids"] if pid))
         launcher = psutil.Process(worker.ppid())
-        launcher.suspend()  # so that it cannot clean up
+        for each in (launcher, worker):
+            each.suspend()  # so that it cannot clean up
         process.kill()
         await process.wait()
         launcher.kill()
