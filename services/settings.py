@@ -32,6 +32,7 @@ class Settings:
     partitions: int = PARTITIONS_DEFAULT  # of a namespace that is still to be made
     pool: str = "default"
     node: str = field(default_factory=socket.gethostname)
+    gpus: int = 0  # that a node on this machine offers
     cpu_overcommit: int = 8  # how often a node promises each of its cores
     memory_overcommit: int = 2
     storage_overcommit: int = 16  # how often it promises each byte that is free; a quota is a ceiling, few come near it

@@ -116,10 +116,12 @@ class System:
         settings = self.settings
         directory = settings.data / "nodes" / settings.node
         directory.mkdir(parents=True, exist_ok=True)
+        has = machine(settings)
         node_settings = NodeSettings(
             node_id=settings.node,
             directory=directory,
-            capacity=capacity(settings),
+            capacity=promised(has, settings),
+            solid=has,
             pool=settings.pool,
             required_limits=_split(settings.required_limits),
             own_users=bool(settings.own_users),
@@ -224,12 +226,24 @@ def require_room(directory: Path) -> None:
         )
 
 
-def capacity(settings: Settings) -> Resources:
-    """What this host offers, most of it more than once: CPU is compressible, idle memory shared, quotas rarely used."""
+def machine(settings: Settings) -> Resources:
+    """What this host has."""
     return Resources(
-        cpu_millis=(psutil.cpu_count() or 1) * 1000 * settings.cpu_overcommit,
-        memory_mib=psutil.virtual_memory().total // 2**20 * settings.memory_overcommit,
-        storage_mib=shutil.disk_usage(settings.data).free // 2**20 * settings.storage_overcommit,
+        cpu_millis=(psutil.cpu_count() or 1) * 1000,
+        memory_mib=psutil.virtual_memory().total // 2**20,
+        storage_mib=shutil.disk_usage(settings.data).free // 2**20,
+        gpus=settings.gpus,
         api_calls_per_minute=100_000,
         slots=10_000,
+    )
+
+
+def promised(has: Resources, settings: Settings) -> Resources:
+    """What this host offers, most of it more than once: CPU is compressible, idle memory shared, quotas rarely used."""
+    return has.model_copy(
+        update={
+            "cpu_millis": has.cpu_millis * settings.cpu_overcommit,
+            "memory_mib": has.memory_mib * settings.memory_overcommit,
+            "storage_mib": has.storage_mib * settings.storage_overcommit,
+        }
     )

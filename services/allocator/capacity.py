@@ -18,6 +18,11 @@ def subtract(a: Resources, b: Resources) -> Resources:
     return Resources(**{name: getattr(a, name) - getattr(b, name) for name in DIMENSIONS})
 
 
+def lesser(a: Resources, b: Resources) -> Resources:
+    """Of each resource the smaller amount."""
+    return Resources(**{name: min(getattr(a, name), getattr(b, name)) for name in DIMENSIONS})
+
+
 def fits(need: Resources, free: Resources) -> bool:
     return all(getattr(need, name) <= getattr(free, name) for name in DIMENSIONS)
 

@@ -75,6 +75,7 @@ def _join(draft: Draft[Pools], heard: Envelope) -> None:
             node_session=session,
             capacity=joined.capacity,
             drivers=joined.drivers,
+            solid=joined.solid,
         )
     )
     _serve_queue(draft, joined.pool)
@@ -86,6 +87,10 @@ def _find_fault(state: Pools, joined: NodeJoined, old: str) -> str:
         return "a node must name itself and its session"
     if not is_capacity(joined.capacity):
         return f"a node must offer at least one slot and nothing negative; this one offers {spell(joined.capacity)}"
+    if joined.solid and not (is_capacity(joined.solid) and fits(joined.solid, joined.capacity)):
+        return (
+            f"a node cannot guarantee more than it offers, nor less than nothing; this one says {spell(joined.solid)}"
+        )
     if not old and len(state.pool(joined.pool).nodes) >= NODES_MAX:
         return f"pool `{joined.pool}` has {NODES_MAX} nodes, which is the most it may have"
     return ""
@@ -173,9 +178,11 @@ def _place(state: Pools, request: Request) -> Node | None:
     """The node where the request fits best; the one of the smallest id of equals."""
     cordoned = state.pool(request.pool).cordoned
     able = [
-        (node.node_id in request.avoid, slack(request.resources, node.free, node.capacity), node.node_id, node)
+        (node.node_id in request.avoid, slack(request.resources, room, node.capacity), node.node_id, node)
         for node in state.nodes(request.pool)
-        if node.node_id not in cordoned and node.offers(request.driver) and fits(request.resources, node.free)
+        if node.node_id not in cordoned
+        and node.offers(request.driver)
+        and fits(request.resources, room := node.room(guaranteed=request.guaranteed))
     ]
     return min(able, key=lambda scored: scored[:3])[3] if able else None
 
@@ -190,6 +197,7 @@ def _grant(draft: Draft[Pools], request: Request, node: Node, requested_at: str)
             node_id=node.node_id,
             node_session=node.session,
             resources=request.resources,
+            guaranteed=request.guaranteed,
             accepted_at=requested_at,
         )
     )
@@ -205,6 +213,7 @@ def _queue(draft: Draft[Pools], request: CapacityRequested, requested_at: str) -
             resources=request.resources,
             driver=request.driver,
             avoid=request.avoid,
+            guaranteed=request.guaranteed,
             requested_at=requested_at,
             refused_at_ms=draft.now_ms + NODE_WAIT_MS,
         )
@@ -236,10 +245,16 @@ def _explain(state: Pools, request: Request) -> str:
     usable = [node for node in offering if node.node_id not in state.pool(request.pool).cordoned]
     if not usable:
         return f"all nodes of {pool} that offer the driver `{request.driver}` are cordoned"
-    nearest = min(usable, key=lambda node: (distance(request.resources, node.free), node.node_id))
-    lack = spell(shortage(request.resources, nearest.free))
-    room = spell(nearest.free) if is_capacity(nearest.free) else "nothing"
-    return f"no node of {pool} has room: the nearest, {nearest.node_id}, lacks {lack}; {room} would fit"
+    nearest, left = min(
+        ((node, node.room(guaranteed=request.guaranteed)) for node in usable),
+        key=lambda pair: (distance(request.resources, pair[1]), pair[0].node_id),
+    )
+    lack = spell(shortage(request.resources, left))
+    room = spell(left) if is_capacity(left) else "nothing"
+    kind = "room that it can guarantee" if request.guaranteed else "room"
+    reason = f"no node of {pool} has {kind}: the nearest, {nearest.node_id}, lacks {lack}; {room} would fit"
+    shared = request.guaranteed and any(fits(request.resources, node.free) for node in usable)
+    return f"{reason}, and all of it without a guarantee" if shared else reason
 
 
 def _release(draft: Draft[Pools], heard: Envelope) -> None:

@@ -10,7 +10,7 @@ from bus.deadline import Deadlines
 from bus.errors import UnknownRecordType
 from bus.record import Fact
 from bus.seen import Seen
-from services.allocator.capacity import add, subtract
+from services.allocator.capacity import add, lesser, subtract
 from services.records.content import Resources
 from services.records.node import (
     CapacityFreed,
@@ -35,8 +35,13 @@ class Node:
     capacity: Resources
     drivers: tuple[str, ...]
     free: Resources
+    solid: Resources  # free for grants that are guaranteed
     grants: Map[str, CapacityGranted] = Map()
     lost_because: str = ""  # it is over; what it held is being given up
+
+    def room(self, *, guaranteed: bool) -> Resources:
+        """What it has left: of what it promises more than once, or for good."""
+        return lesser(self.free, self.solid) if guaranteed else self.free
 
     def offers(self, driver: str) -> bool:
         return not driver or not self.drivers or driver in self.drivers
@@ -111,6 +116,7 @@ def _fold_accepted(state: Pools, fact: NodeAccepted, time_ms: int) -> Pools:
         capacity=fact.capacity,
         drivers=fact.drivers,
         free=fact.capacity,
+        solid=fact.solid or fact.capacity,
     )
     state = replace(state, sessions=state.sessions.set(node.session, node))
     return _with_pool(state, fact.pool, replace(pool, nodes=pool.nodes.set(node.node_id, node.session)))
@@ -177,15 +183,19 @@ def _answered(state: Pools, fact: CapacityGranted | CapacityRefused, time_ms: in
 
 def _fold_granted(state: Pools, fact: CapacityGranted, time_ms: int) -> Pools:
     node = state.sessions[fact.node_session]
-    node = replace(node, free=subtract(node.free, fact.resources), grants=node.grants.set(fact.grant_id, fact))
+    solid = subtract(node.solid, fact.resources) if fact.guaranteed else node.solid
+    free, grants = subtract(node.free, fact.resources), node.grants.set(fact.grant_id, fact)
+    node = replace(node, free=free, solid=solid, grants=grants)
     state = replace(_answered(state, fact, time_ms), grants=state.grants.set(fact.grant_id, node.session))
     return _with_node(state, node, time_ms)
 
 
 def _fold_ended(state: Pools, fact: CapacityFreed | HostLost, time_ms: int) -> Pools:
     node = state.sessions[state.grants[fact.grant_id]]
-    resources = node.grants[fact.grant_id].resources
-    node = replace(node, free=add(node.free, resources), grants=node.grants.delete(fact.grant_id))
+    granted = node.grants[fact.grant_id]
+    solid = add(node.solid, granted.resources) if granted.guaranteed else node.solid
+    free, grants = add(node.free, granted.resources), node.grants.delete(fact.grant_id)
+    node = replace(node, free=free, solid=solid, grants=grants)
     return _with_node(replace(state, grants=state.grants.delete(fact.grant_id)), node, time_ms)
 
 

@@ -28,6 +28,9 @@ def create(
     agent: Annotated[str, typer.Option("--agent", help="How it thinks, instead of the profession's way.")] = "",
     driver: Annotated[str, typer.Option("--driver", help="How its worker is kept apart.")] = "process",
     pool: Annotated[str, typer.Option("--pool", help="The pool of nodes it takes room in.")] = "default",
+    guaranteed: Annotated[
+        bool, typer.Option("--guaranteed", help="Keep its whole quota for it; otherwise it shares what is not used.")
+    ] = False,
     wait: Annotated[bool, typer.Option(help="Wait until it is ready.")] = True,
     workspace: Workspace = WORKSPACE_DEFAULT,
     bus: Bus = "",
@@ -46,7 +49,13 @@ def create(
     if hosts_itself(settings):
         raise Wrong("an instance lives in a system that runs: start it with `clawx up`, or name it with --server")
     request = InstanceRequested(
-        workspace_id=workspace, profession=profession, name=name, agent=agent, driver=driver, pool=pool
+        workspace_id=workspace,
+        profession=profession,
+        name=name,
+        agent=agent,
+        driver=driver,
+        pool=pool,
+        guaranteed=guaranteed,
     )
     made = run_async(_create(settings, request, wait))
     if as_json:

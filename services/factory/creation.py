@@ -47,6 +47,7 @@ def request(draft: Draft[Instances], heard: Envelope) -> None:
         driver=ask.driver,
         pool=ask.pool,
         resources=ask.resources or resources_of(profession),
+        guaranteed=ask.guaranteed,
         skills={**(profession.levels if profession else {}), **ask.skills},
         model=ask.model,
         profession_digest=ask.profession_digest,
@@ -132,6 +133,7 @@ def ask_for_room(draft: Draft[Instances], instance_id: str) -> None:
             grant_id=draft.new_id("grant", instance_id),
             pool=instance.order.pool,
             resources=instance.order.resources,
+            guaranteed=instance.order.guaranteed,
             driver=instance.order.driver,
             avoid=tuple(sorted(failed_on)),
         )

@@ -65,6 +65,7 @@ class NodeSettings:
     node_id: str
     directory: Path
     capacity: Resources
+    solid: Resources | None = None  # of that, what is promised only once
     pool: str = "default"
     drivers: tuple[str, ...] = DRIVERS  # offered as far as they work on this machine
     required_limits: tuple[str, ...] = ()  # layers without which no worker is started, see drivers/limits.py
@@ -225,6 +226,7 @@ class Node:
             node_id=settings.node_id,
             node_session=self.session,
             capacity=settings.capacity,
+            solid=settings.solid,
             drivers=tuple(self._drivers.by_name),
         )
         await self._reports.settle(report, derive_id(self.session, "joined"))

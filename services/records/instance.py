@@ -19,6 +19,7 @@ class InstanceRequested(Ask, channel="event", scope="instances:write"):
     driver: str = "process"  # how its worker is kept apart; `inline` runs scripts inside the node
     pool: str = "default"
     resources: Resources | None = None  # otherwise those of the profession's class
+    guaranteed: bool = False  # kept for it in any case; otherwise it shares what is promised more than once
     skills: Mapping[str, int] = {}  # levels that override the profession's
     model: str = ""
     profession_digest: str = ""
@@ -59,6 +60,7 @@ class InstanceAccepted(Fact, channel="event"):
     driver: str
     pool: str
     resources: Resources
+    guaranteed: bool = False
     skills: Mapping[str, int] = {}
     model: str = ""
     on_demand: bool = False
@@ -83,6 +85,7 @@ class CapacityRequested(Posted, channel="event", addressee="allocator.pool"):
     grant_id: str
     pool: str
     resources: Resources
+    guaranteed: bool = False
     driver: str = ""  # that the node must offer; empty: any node will do
     avoid: tuple[str, ...] = ()  # nodes where a creation failed; taken only if no other has room
 

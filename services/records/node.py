@@ -36,6 +36,7 @@ class NodeAccepted(PoolRecord, Fact, channel="event"):
     node_session: str
     capacity: Resources
     drivers: tuple[str, ...] = ()
+    solid: Resources | None = None  # of the capacity what is promised only once; None: all of it
 
 
 class NodeRefused(PoolRecord, Fact, channel="event"):
@@ -76,6 +77,7 @@ class CapacityQueued(PoolRecord, Fact, channel="event"):
     resources: Resources
     driver: str = ""
     avoid: tuple[str, ...] = ()
+    guaranteed: bool = False
     requested_at: str = ""
     refused_at_ms: int
 
@@ -90,6 +92,7 @@ class CapacityGranted(Posted, channel="event", addressee="factory.instances"):
     node_id: str
     node_session: str
     resources: Resources
+    guaranteed: bool = False
     accepted_at: str = ""  # a position on the workspace's partition before all that concerns the node
 
     def key(self) -> str:
@@ -152,6 +155,7 @@ class NodeJoined(PoolRecord, Report, channel="event"):
     capacity: Resources
     drivers: tuple[str, ...] = ()
     address: str = ""
+    solid: Resources | None = None  # what is really there, where more is offered than that; None: all of it
 
 
 class NodeLeft(PoolRecord, Report, channel="event"):

@@ -31,6 +31,10 @@ class ResourceQuota(Body):
 
     cpu: Annotated[float, Field(gt=0, le=10_000, description="Cores.", examples=[1.0])] | None = None
     memory: Annotated[str, Field(max_length=20, pattern=_MEMORY.pattern, examples=["2Gi"])] | None = None
+    gpus: Annotated[int, Field(ge=0, le=1_000)] | None = None
+    guaranteed: Annotated[bool, Field(description="Kept for it in any case; otherwise it shares what is unused.")] = (
+        False
+    )
 
 
 class InstanceConfig(Body):
@@ -146,6 +150,7 @@ async def _request(gateway: Gateway, order: InstanceOrder) -> InstanceRequested:
         driver=order.driver,
         pool=order.pool,
         resources=_resources(profession, order.config),
+        guaranteed=order.config.resource_quota.guaranteed,
         model=order.config.model,
         profession_digest=await gateway.blobs.put(profession.to_json()),
         team_id=order.collaboration.team_id,
@@ -169,6 +174,8 @@ def _resources(profession: Profession, config: InstanceConfig) -> Resources:
         changes["cpu_millis"] = max(1, round(quota.cpu * 1000))
     if quota.memory is not None:
         changes["memory_mib"] = _memory_mib(quota.memory)
+    if quota.gpus is not None:
+        changes["gpus"] = quota.gpus
     if config.max_concurrent is not None:
         changes["slots"] = config.max_concurrent
     return profession.resources.model_copy(update=changes)

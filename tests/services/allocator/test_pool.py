@@ -346,3 +346,39 @@ def test_a_released_grant_is_free_once() -> None:
 @pytest.mark.parametrize("record", [released("unknown"), silent("unknown"), silent(session="unknown")])
 def test_what_the_pool_does_not_know_changes_nothing(record: Record) -> None:
     given(POOL, accepted(), granted()).when(record).then()
+
+
+# Guaranteed and burst.
+
+TWICE = Resources(cpu_millis=4000, memory_mib=8192, slots=10)
+HAS = Resources(cpu_millis=2000, memory_mib=4096, slots=10)
+HALF = Resources(cpu_millis=1500, memory_mib=1024, slots=1)
+
+
+def test_what_is_guaranteed_is_kept_and_the_rest_shares_what_is_promised_more_than_once() -> None:
+    pool = given(POOL).when(joined(capacity=TWICE, solid=HAS)).when(requested("g1", HALF, guaranteed=True))
+    pool.then_types(CapacityGranted)
+    reason = refusal(pool.when(requested("g2", HALF, guaranteed=True)))
+    assert "no node of pool `default` has room that it can guarantee: the nearest, n1, lacks cpu_millis 1000" in reason
+    assert reason.endswith("would fit, and all of it without a guarantee")
+    pool.when(requested("g3", HALF)).then_types(CapacityGranted)
+    pool.when(released("g1")).when(requested("g4", HALF, guaranteed=True)).then_types(CapacityGranted)
+
+
+def test_a_guarantee_also_needs_room_among_all_promises() -> None:
+    pool = given(POOL).when(joined(capacity=TWICE, solid=HAS))
+    pool.when(requested("g1", HALF)).when(requested("g2", HALF)).then_types(CapacityGranted)
+    assert "without a guarantee" not in refusal(pool.when(requested("g3", HALF, guaranteed=True)))
+
+
+def test_a_node_that_guarantees_more_than_it_offers_is_refused() -> None:
+    given(POOL).when(joined(capacity=HAS, solid=TWICE)).then_types(NodeRefused)
+
+
+def test_graphics_processors_and_calls_a_minute_are_counted_like_the_rest() -> None:
+    rich = Resources(gpus=1, api_calls_per_minute=100, slots=5)
+    pool = given(POOL).when(joined(capacity=rich)).when(requested("g1", Resources(gpus=1, slots=1)))
+    pool.then_types(CapacityGranted)
+    assert "lacks gpus 1" in refusal(pool.when(requested("g2", Resources(gpus=1, slots=1))))
+    calls = Resources(api_calls_per_minute=150, slots=1)
+    assert "lacks api_calls_per_minute 50; api_calls_per_minute 100" in refusal(pool.when(requested("g3", calls)))

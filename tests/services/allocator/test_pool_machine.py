@@ -46,6 +46,7 @@ class PoolMachine(RuleBasedStateMachine):
         self.asked: list[str] = []
         self.sessions: dict[str, list[str]] = {}
         self.capacity: dict[str, Resources] = {}
+        self.solid: dict[str, Resources] = {}
         self.live: dict[str, CapacityGranted] = {}
         self.answers: Counter[str] = Counter()
         self.ends: Counter[str] = Counter()
@@ -71,11 +72,15 @@ class PoolMachine(RuleBasedStateMachine):
                 self.ends[fact.grant_id] += 1
                 del self.live[fact.grant_id]
 
-    @rule(node=NODES, capacity=CAPACITIES)
-    def join(self, node: str, capacity: Resources) -> None:
+    @rule(node=NODES, capacity=CAPACITIES, times=st.integers(1, 3))
+    def join(self, node: str, capacity: Resources, times: int) -> None:
+        """A node that promises most of what it has several times."""
         sessions = self.sessions.setdefault(node, [])
         sessions.append(f"{node}{len(sessions)}")
-        self.hear(NodeJoined(pool="p", node_id=node, node_session=sessions[-1], capacity=capacity))
+        more = {"cpu_millis": capacity.cpu_millis * times, "memory_mib": capacity.memory_mib * times}
+        offered = capacity.model_copy(update=more)
+        self.solid[sessions[-1]] = capacity
+        self.hear(NodeJoined(pool="p", node_id=node, node_session=sessions[-1], capacity=offered, solid=capacity))
 
     @rule(node=NODES, back=st.integers(1, 2), orderly=st.booleans())
     def lose(self, node: str, back: int, orderly: bool) -> None:
@@ -89,13 +94,19 @@ class PoolMachine(RuleBasedStateMachine):
     def cordon(self, node: str, cordoned: bool) -> None:
         self.hear(NodeCordonRequested(pool="p", node_id=node, cordoned=cordoned))
 
-    @rule(need=NEEDS, avoid=st.lists(NODES, max_size=1))
-    def request(self, need: Resources, avoid: list[str]) -> None:
+    @rule(need=NEEDS, avoid=st.lists(NODES, max_size=1), guaranteed=st.booleans())
+    def request(self, need: Resources, avoid: list[str], guaranteed: bool) -> None:
         grant_id = f"g{len(self.asked):03}"
         self.asked.append(grant_id)
         self.hear(
             CapacityRequested(
-                pool="p", workspace_id="w", instance_id="i", grant_id=grant_id, resources=need, avoid=tuple(avoid)
+                pool="p",
+                workspace_id="w",
+                instance_id="i",
+                grant_id=grant_id,
+                resources=need,
+                avoid=tuple(avoid),
+                guaranteed=guaranteed,
             )
         )
 
@@ -132,6 +143,15 @@ class PoolMachine(RuleBasedStateMachine):
                 assert total(granted, name) <= getattr(capacity, name)
                 left = getattr(self.pool.state.sessions[session].free, name)
                 assert left == getattr(capacity, name) - total(granted, name)
+
+    @invariant()
+    def what_is_guaranteed_is_really_there(self) -> None:
+        for session in self.capacity:
+            kept = [
+                grant.resources for grant in self.live.values() if grant.node_session == session and grant.guaranteed
+            ]
+            for name in DIMENSIONS:
+                assert total(kept, name) <= getattr(self.solid[session], name)
 
     @invariant()
     def what_is_granted_is_what_the_books_say(self) -> None:
