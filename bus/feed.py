@@ -214,6 +214,10 @@ class Feeds:
         """Where a feed stands, with its fences."""
         return self._feeds[partition].admission.place
 
+    def offset(self, partition: Partition) -> int:
+        """Where a feed stands."""
+        return self._feeds[partition].admission.offset
+
     def newest(self, partition: Partition) -> Stored | None:
         """The record before that place, if this feed has read it."""
         return self._feeds[partition].admission.newest

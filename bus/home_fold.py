@@ -27,6 +27,7 @@ class HomeFold:
         self.role, self.home, self._codec = role, home, codec
         self.state = role.initial()
         self.ledger = Ledger(partitions)
+        self.started_at = 0  # the offset of the snapshot that it began with
         self.records = 0  # own facts folded, not counting those that a snapshot held
         self._admission = Admission(codec)
 
@@ -36,6 +37,7 @@ class HomeFold:
         for snapshot in snapshots.load(self.role, self.home):
             offset = snapshot.place.offset
             if 0 < offset <= end and await self._witness(log, offset - 1) == snapshot.witness:
+                self.started_at = offset
                 self.state, self._admission = snapshot.state, Admission(self._codec, snapshot.place)
                 self.ledger = Ledger.restored(log.partitions, snapshot.ledger)
                 return

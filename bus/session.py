@@ -109,6 +109,7 @@ class Session:
         self._heard = 0
         self._read_seq = -1  # of the last own fact that was read, part of a whole batch or not
         self.confirmed_records = 0  # own facts read back since a snapshot was taken
+        self.snapshot_offset = 0  # of the newest snapshot at home
 
     # Hearing.
 
@@ -378,7 +379,7 @@ class Session:
         """The fold up to this place of home; None while it stands in the middle of a batch of ours."""
         if newest is None or self._read_seq != self._outbox.confirmed_seq:
             return None
-        self.confirmed_records = 0
+        self.confirmed_records, self.snapshot_offset = 0, place.offset
         return Snapshot(place, witness_of(newest), self.confirmed, self.ledger.saved())
 
     @property

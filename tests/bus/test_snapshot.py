@@ -1,6 +1,7 @@
 """Snapshots: a start from one and the tail is a start from zero, and whatever is not sound is refused and named."""
 
 import copy
+import dataclasses
 import hashlib
 import logging
 import os
@@ -21,10 +22,11 @@ from bus.deadline import Deadlines
 from bus.home_fold import HomeFold
 from bus.log import Log
 from bus.publisher import Publisher
-from bus.seat import HANDED_OVER_RECORDS
+from bus.seat import HANDED_OVER_RECORDS, PASSED_FACTOR
 from bus.snapshot import DirectorySnapshots, SnapshotRefused, _unpack, code_version
-from tests.bus.bank import CLERK, LANGUAGE, ROLES, TELLER, DepositRequested, Stored
+from tests.bus.bank import CLERK, LANGUAGE, ROLES, SAFE, TELLER, DepositRequested, Stored
 from tests.bus.test_runtime import facts, running
+from tests.eventually import eventually
 
 CODEC = Codec(LANGUAGE)
 HOME = Partition("task", 0)
@@ -84,6 +86,20 @@ async def test_a_snapshot_and_the_tail_are_the_whole_log(log: Log, tmp_path: Pat
         assert (quick.epoch, quick.session) == (whole.epoch, whole.session)
         if role in (TELLER, CLERK):
             assert 0 < quick.records < whole.records / 2
+
+
+async def test_a_role_that_says_nothing_need_not_read_all_of_a_busy_home_again(log: Log, tmp_path: Path) -> None:
+    silent = dataclasses.replace(SAFE, name="vault.guard", hears=frozenset(), says=frozenset())
+    snapshots = DirectorySnapshots(tmp_path / "snapshots")
+    async with running(log, (*ROLES, silent), snapshots=snapshots) as runtime:
+        await deposit(log, 0, DEPOSITS)
+        await facts(log, "event", Stored, DEPOSITS)
+        home = Partition(silent.home, 0)
+        end = (await log.ends([home]))[home]
+        assert end > PASSED_FACTOR * HANDED_OVER_RECORDS
+        await eventually(lambda: runtime.place(home).offset >= end)
+    fold = await folded(log, silent, home, snapshots)
+    assert fold.started_at >= end
 
 
 async def test_an_owner_that_starts_from_a_snapshot_goes_on_where_the_old_one_stopped(log: Log, tmp_path: Path) -> None:

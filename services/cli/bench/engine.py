@@ -11,10 +11,12 @@ STAGES = 3
 WARM_UP_RUNS = 50
 
 
-async def bench_engine(bus: str, runs: int, concurrency: int, workspaces: int, agent: str) -> dict[str, Any]:
+async def bench_engine(
+    bus: str, runs: int, concurrency: int, workspaces: int, agent: str, when: bool
+) -> dict[str, Any]:
     """Run so many three-stage runs and give `runs_per_s`, `stages_per_s`, `p50_ms`, `p99_ms`, `cpu_us_per_stage`."""
     async with fleet(bus) as system:
-        load = Load(fleet=system, workspaces=workspaces, concurrency=concurrency, agent=agent)
+        load = Load(fleet=system, workspaces=workspaces, concurrency=concurrency, agent=agent, has_conditions=when)
         await load.prepare()
         await load.run(min(WARM_UP_RUNS, runs))
         load.latencies_s.clear()

@@ -37,6 +37,7 @@ class Load:
     workspaces: int
     concurrency: int
     agent: str
+    has_conditions: bool = False  # a `when` on each edge
     latencies_s: list[float] = field(default_factory=list)
     _asked: dict[str, float] = field(default_factory=dict)
 
@@ -47,7 +48,7 @@ class Load:
     async def prepare(self) -> None:
         """Make an instance of each profession in each workspace and keep the definition by its digest."""
         self._publisher = Publisher(self.fleet.log, self.codec, SystemClock())
-        self._definition = await self.fleet.blobs.put(_definition())
+        self._definition = await self.fleet.blobs.put(_definition(self.has_conditions))
         places = self.fleet.places("event")
         wanted = (InstanceReady, InstanceRefused, InstanceEnded)
         reader = await FencedReader.open(self.fleet.log, self.codec, places, wanted)
@@ -129,12 +130,21 @@ def _is_ready(envelope: Envelope) -> bool:
     raise Failed(f"an instance could not be made: {envelope.record.reason}")
 
 
-def _definition() -> bytes:
+def _definition(has_conditions: bool) -> bytes:
     from services.definitions.workflow import read_workflow
+
+    def edge(to: str) -> object:
+        return {"to": to, "when": "!has(result.failed)"} if has_conditions else to
 
     names = ("design", "build", "check")
     stages = [
-        {"id": name, "profession": kind, "agent": "script", "output": [f"{name}_out"], "next": [after] if after else []}
+        {
+            "id": name,
+            "profession": kind,
+            "agent": "script",
+            "output": [f"{name}_out"],
+            "next": [edge(after)] if after else [],
+        }
         for name, kind, after in zip(names, PROFESSIONS, (*names[1:], ""), strict=True)
     ]
     return read_workflow(json.dumps({"id": "bench", "stages": stages}).encode(), "bench").workflow.to_json()

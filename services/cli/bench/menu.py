@@ -23,6 +23,7 @@ def engine(
     concurrency: Annotated[int, typer.Option("--concurrency", min=1, help="How many of them at once.")] = 256,
     workspaces: Annotated[int, typer.Option("--workspaces", min=1, help="Spread over so many workspaces.")] = 32,
     agent: Annotated[str, typer.Option("--agent", metavar="inline|process", help="Where the scripts run.")] = "inline",
+    when: Annotated[bool, typer.Option("--when", help="Put a condition on each edge.")] = False,
     as_json: Json = False,
 ) -> None:
     """Run three-stage runs of built-in scripts, on a namespace of their own."""
@@ -34,7 +35,7 @@ def engine(
     if agent not in ("inline", "process"):
         raise Wrong(f"--agent is inline or process, not {agent!r}")
     log_to_stderr()
-    _print(run_async(bench_engine(bus, runs, concurrency, workspaces, agent)), as_json)
+    _print(run_async(bench_engine(bus, runs, concurrency, workspaces, agent, when)), as_json)
 
 
 @app.command()
