@@ -7,10 +7,13 @@ from dataclasses import dataclass, replace
 
 from bus.record import Envelope, Record
 from services.records.event import (
+    CreationStepFailed,
+    CreationStepTaken,
     InstanceAccepted,
     InstanceDraining,
     InstanceEnded,
     InstanceReady,
+    InstanceRestarting,
     InstanceStarting,
     InstanceStopping,
 )
@@ -20,10 +23,27 @@ LIVED: tuple[type[Record], ...] = (
     InstanceStarting,
     InstanceReady,
     InstanceDraining,
+    InstanceRestarting,
     InstanceStopping,
     InstanceEnded,
+    CreationStepTaken,
+    CreationStepFailed,
 )
 """What the life of an instance is folded from."""
+
+
+STEPS_MAX = 40
+"""Most steps of its creations that are shown of an instance, the newest."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One step of the creation of an instance, done or failed."""
+
+    step: str
+    at_ms: int
+    detail: str
+    has_failed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,12 +56,15 @@ class Instance:
     profession: str
     agent: str
     driver: str
-    status: str  # creating, starting, ready, draining, stopping, then stopped, failed or lost
+    status: str  # creating, starting, ready, draining, restarting, stopping, then stopped, failed or lost
     node_id: str = ""
     on_demand: bool = False
     created_at_ms: int = 0
     changed_at_ms: int = 0
     reason: str = ""
+    profession_digest: str = ""
+    incarnation: int = 0
+    steps: tuple[Step, ...] = ()
 
     @property
     def has_ended(self) -> bool:
@@ -65,18 +88,39 @@ def apply(found: MutableMapping[str, Instance], envelope: Envelope) -> None:
     known = found.get(getattr(record, "instance_id", ""))
     if known is None:
         return
+    found[known.instance_id] = replace(_after(known, record, time_ms), changed_at_ms=time_ms)
+
+
+def _after(known: Instance, record: Record, time_ms: int) -> Instance:
     match record:
+        case CreationStepTaken():
+            return _stepped(known, Step(step=record.step, at_ms=record.at_ms, detail=record.detail))
+        case CreationStepFailed():
+            return _stepped(known, Step(step=record.step, at_ms=time_ms, detail=record.reason, has_failed=True))
         case InstanceStarting():
-            known = replace(known, status="starting", node_id=record.node_id)
+            return replace(
+                known,
+                status="starting",
+                node_id=record.node_id,
+                incarnation=record.incarnation,
+                profession_digest=record.profession_digest,
+            )
         case InstanceReady():
-            known = replace(known, status="ready", node_id=record.node_id)
+            ready = Step(step="ready", at_ms=time_ms, detail="")
+            return _stepped(replace(known, status="ready", node_id=record.node_id, reason=""), ready)
+        case InstanceRestarting():
+            return replace(known, status="restarting", reason=record.reason)
         case InstanceDraining():
-            known = replace(known, status="draining", reason=record.reason)
+            return replace(known, status="draining", reason=record.reason)
         case InstanceStopping():
-            known = replace(known, status="stopping", reason=record.reason)
+            return replace(known, status="stopping", reason=record.reason)
         case InstanceEnded():
-            known = replace(known, status=record.status, reason=record.reason)
-    found[known.instance_id] = replace(known, changed_at_ms=time_ms)
+            return replace(known, status=record.status, reason=record.reason)
+    return known
+
+
+def _stepped(known: Instance, step: Step) -> Instance:
+    return replace(known, steps=(*known.steps, step)[-STEPS_MAX:])
 
 
 def _accepted(record: InstanceAccepted, time_ms: int) -> Instance:
@@ -89,6 +133,7 @@ def _accepted(record: InstanceAccepted, time_ms: int) -> Instance:
         driver=record.driver,
         status="creating",
         on_demand=record.on_demand,
+        profession_digest=record.profession_digest,
         created_at_ms=time_ms,
         changed_at_ms=time_ms,
     )
@@ -109,4 +154,13 @@ def describe(instance: Instance) -> dict[str, object]:
         "created_at": instance.created_at_ms,
         "changed_at": instance.changed_at_ms,
         "reason": instance.reason or None,
+        "profession_digest": instance.profession_digest or None,
     }
+
+
+def describe_steps(instance: Instance) -> list[dict[str, object]]:
+    """The steps of its creation, the oldest first."""
+    return [
+        {"step": each.step, "at": each.at_ms, "detail": each.detail, "failed": each.has_failed}
+        for each in instance.steps
+    ]

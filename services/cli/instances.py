@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from services.cli.failure import Failed, Wrong
-from services.cli.option import WORKSPACE_DEFAULT, Bus, Data, Json, Server, Workspace, read_settings
+from services.cli.option import Bus, Data, Json, Server, read_settings
 
 if TYPE_CHECKING:
     from services.audit.instances import Instance
-    from services.records.event import InstanceRequested
     from services.settings import Settings
 
 app = typer.Typer(help="Agents with a profession.", no_args_is_help=True)
@@ -19,80 +18,6 @@ app = typer.Typer(help="Agents with a profession.", no_args_is_help=True)
 Id = Annotated[str, typer.Argument(metavar="INSTANCE", help="Id or name of the instance.")]
 HEADS = ("instance_id", "name", "profession", "status", "workspace_id", "node_id", "agent", "reason")
 WAIT_S_MAX = 120.0
-
-
-@app.command()
-def create(
-    profession: Annotated[str, typer.Argument(metavar="PROFESSION", help="Its id or an alias.")],
-    name: Annotated[str, typer.Option("--name", help="What to call it; otherwise it is named.")] = "",
-    agent: Annotated[str, typer.Option("--agent", help="How it thinks, instead of the profession's way.")] = "",
-    driver: Annotated[str, typer.Option("--driver", help="How its worker is kept apart.")] = "process",
-    pool: Annotated[str, typer.Option("--pool", help="The pool of nodes it takes room in.")] = "default",
-    guaranteed: Annotated[
-        bool, typer.Option("--guaranteed", help="Keep its whole quota for it; otherwise it shares what is not used.")
-    ] = False,
-    wait: Annotated[bool, typer.Option(help="Wait until it is ready.")] = True,
-    workspace: Workspace = WORKSPACE_DEFAULT,
-    bus: Bus = "",
-    server: Server = "",
-    data: Data = None,
-    as_json: Json = False,
-) -> None:
-    """Create an instance of a profession."""
-    from services.audit.instances import describe
-    from services.cli.connection import hosts_itself
-    from services.cli.loop import run_async
-    from services.cli.terminal import print_json, print_line
-    from services.records.event import InstanceRequested
-
-    settings = read_settings(bus, server, data)
-    if hosts_itself(settings):
-        raise Wrong("an instance lives in a system that runs: start it with `clawx up`, or name it with --server")
-    request = InstanceRequested(
-        workspace_id=workspace,
-        profession=profession,
-        name=name,
-        agent=agent,
-        driver=driver,
-        pool=pool,
-        guaranteed=guaranteed,
-    )
-    made = run_async(_create(settings, request, wait))
-    if as_json:
-        print_json(describe(made))
-    else:
-        print_line(f"{made.instance_id}  {made.profession}  {made.status}")
-
-
-async def _create(settings: Settings, request: InstanceRequested, wait: bool) -> Instance:
-    from services.audit.instances import LIVED, fold_instances
-    from services.cli.answer import ask, wait_for
-    from services.cli.connection import asking
-    from services.cli.profession_list import read_catalogue
-    from services.definitions.catalogue import ProfessionUnknown
-    from services.records.event import InstanceAccepted, InstanceEnded, InstanceReady, InstanceRefused
-
-    async with asking(settings) as bus:
-        try:
-            profession = (await read_catalogue(bus)).require(request.profession)
-        except ProfessionUnknown as error:
-            raise Wrong(str(error)) from error
-        digest = await bus.blobs.put(profession.to_json())
-        request = request.model_copy(update={"profession": profession.id, "profession_digest": digest})
-        key = request.workspace_id
-        answer = await ask(bus, request, [InstanceAccepted, InstanceRefused], key=key)
-        if isinstance(answer.record, InstanceRefused):
-            raise Failed(f"the instance was refused: {answer.record.reason}")
-        instance_id = answer.record.instance_id
-        if wait:
-            ends = (InstanceReady, InstanceEnded)
-            await wait_for(
-                bus, "event", ends, lambda e: e.record.instance_id == instance_id, key=key, wait_s=WAIT_S_MAX
-            )
-        made = fold_instances([e async for e in bus.subscribe("event", LIVED, key=key, live=False)])[instance_id]
-        if made.has_ended:
-            raise Failed(f"the instance {instance_id} {made.status}: {made.reason}")
-        return made
 
 
 @app.command("list")
@@ -115,16 +40,19 @@ def list_(
 @app.command()
 def show(instance: Id, bus: Bus = "", server: Server = "", data: Data = None, as_json: Json = False) -> None:
     """Show one instance."""
-    from services.audit.instances import describe
+    from services.audit.instances import describe, describe_steps
     from services.cli.loop import run_async
     from services.cli.terminal import print_json, print_line
 
-    found = describe(_find(run_async(_read(read_settings(bus, server, data))), instance))
+    shown = find_instance(run_async(_read(read_settings(bus, server, data))), instance)
+    found = describe(shown) | {"steps": describe_steps(shown)}
     if as_json:
         print_json(found)
         return
-    for name, value in found.items():
+    for name, value in describe(shown).items():
         print_line(f"{name.replace('_', ' '):12}  {'-' if value is None else value}")
+    for step in shown.steps:
+        print_line(f"{step.at_ms}  {step.step}{' failed' if step.has_failed else ''}  {step.detail}")
 
 
 @app.command()
@@ -138,18 +66,24 @@ def destroy(
     as_json: Json = False,
 ) -> None:
     """End an instance: when its tasks are done, or at once."""
-    from services.audit.instances import describe
     from services.cli.loop import run_async
+
+    print_instance(run_async(destroy_one(read_settings(bus, server, data), instance, force, wait)), as_json)
+
+
+def print_instance(instance: Instance, as_json: bool) -> None:
+    """Its id, profession and status, or all of it."""
+    from services.audit.instances import describe
     from services.cli.terminal import print_json, print_line
 
-    ended = run_async(_destroy(read_settings(bus, server, data), instance, force, wait))
     if as_json:
-        print_json(describe(ended))
+        print_json(describe(instance))
     else:
-        print_line(f"{ended.instance_id}  {ended.profession}  {ended.status}")
+        print_line(f"{instance.instance_id}  {instance.profession}  {instance.status}")
 
 
-async def _destroy(settings: Settings, name: str, force: bool, wait: bool) -> Instance:
+async def destroy_one(settings: Settings, name: str, force: bool, wait: bool) -> Instance:
+    """Ask for its end, by id or name."""
     from services.audit.instances import LIVED, fold_instances
     from services.cli.answer import ask, wait_for
     from services.cli.connection import asking
@@ -162,7 +96,7 @@ async def _destroy(settings: Settings, name: str, force: bool, wait: bool) -> In
     )
 
     async with asking(settings) as bus:
-        found = _find(fold_instances([e async for e in bus.subscribe("event", LIVED, live=False)]), name)
+        found = find_instance(fold_instances([e async for e in bus.subscribe("event", LIVED, live=False)]), name)
         key, instance_id = found.workspace_id, found.instance_id
         request = InstanceDestroyRequested(workspace_id=key, instance_id=instance_id, force=force, reason="asked for")
 
@@ -183,7 +117,7 @@ async def _read(settings: Settings) -> dict[str, Instance]:
         return fold_instances([each async for each in bus.subscribe("event", LIVED, live=False)])
 
 
-def _find(found: dict[str, Instance], name: str) -> Instance:
+def find_instance(found: dict[str, Instance], name: str) -> Instance:
     """By id, or by a name that only one has."""
     if name in found:
         return found[name]

@@ -15,9 +15,13 @@ from services.cli import (
     budgets,
     diff,
     doctor,
+    instance_changes,
+    instance_creation,
     instances,
     log,
     messages,
+    nodes,
+    pools,
     professions,
     publish,
     replay,
@@ -49,7 +53,13 @@ app.command()(up.up)
 app.command()(run.run)
 app.command()(service.service)
 app.add_typer(workflows.app, name="workflows")
+instances.app.command()(instance_creation.create)
+instances.app.command()(instance_changes.drain)
+instances.app.command()(instance_changes.restart)
+instances.app.command()(instance_changes.upgrade)
 app.add_typer(instances.app, name="instances")
+app.add_typer(pools.app, name="pools")
+app.add_typer(nodes.app, name="nodes")
 app.add_typer(professions.app, name="professions")
 app.add_typer(budgets.app, name="budgets")
 app.add_typer(tasks.app, name="tasks")

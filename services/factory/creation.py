@@ -6,6 +6,7 @@ from services.definitions.profession import Profession
 from services.definitions.resource_class import RESOURCE_CLASS_DEFAULT, RESOURCE_CLASSES
 from services.factory.instances_state import Instance, Instances
 from services.factory.qualification import Unqualified, find_profession, resources_of
+from services.factory.steps import tell_allocation, tell_order, tell_worker
 from services.records.content import Resources
 from services.records.event import (
     CapacityGranted,
@@ -16,6 +17,7 @@ from services.records.event import (
     InstanceRefused,
     InstanceRequested,
     InstanceStarting,
+    WarmPoolSet,
     WorkerGone,
     WorkerStarted,
 )
@@ -36,13 +38,13 @@ def request(draft: Draft[Instances], heard: Envelope) -> None:
     """An instance that somebody wants."""
     ask: InstanceRequested = heard.record
     instance_id = draft.new_id("instance")
-    profession, lack = _profession(draft, ask.profession, ask.profession_digest)
+    profession, lack = read_profession(draft, ask.profession, ask.profession_digest)
     order = InstanceAccepted(
         workspace_id=ask.workspace_id,
         instance_id=instance_id,
         ask_id=heard.id,
         profession=ask.profession,
-        name=ask.name or _name(ask.profession, instance_id),
+        name=ask.name or name_of(ask.profession, instance_id),
         agent=ask.agent or (profession.agent if profession else ""),
         driver=ask.driver,
         pool=ask.pool,
@@ -51,12 +53,13 @@ def request(draft: Draft[Instances], heard: Envelope) -> None:
         skills={**(profession.levels if profession else {}), **ask.skills},
         model=ask.model,
         profession_digest=ask.profession_digest,
+        own_skills=ask.skills,
         team_id=ask.team_id,
     )
-    _open(draft, order, find_lack(ask) or lack)
+    open_order(draft, order, find_lack(ask) or lack)
 
 
-def _profession(draft: Draft[Instances], name: str, digest: str) -> tuple[Profession | None, str]:
+def read_profession(draft: Draft[Instances], name: str, digest: str) -> tuple[Profession | None, str]:
     """The profession that an ask names by digest, or why it cannot be had."""
     try:
         return find_profession(name, digest, draft.blobs.get(digest)), ""
@@ -65,16 +68,17 @@ def _profession(draft: Draft[Instances], name: str, digest: str) -> tuple[Profes
 
 
 def need(draft: Draft[Instances], heard: Envelope) -> None:
-    """An instance that tasks wait for; it goes when it has nothing to do."""
+    """An instance that tasks wait for; it goes when it has nothing to do. A warm pool of its profession says how it
+    is to be, where there is one."""
     needed: InstanceNeeded = heard.record
     instance_id = draft.new_id("instance")
-    profession, lack = _profession(draft, needed.profession, needed.profession_digest)
+    profession, lack = read_profession(draft, needed.profession, needed.profession_digest)
     order = InstanceAccepted(
         workspace_id=needed.workspace_id,
         instance_id=instance_id,
         ask_id=needed.need_id,
         profession=needed.profession,
-        name=_name(needed.profession, instance_id),
+        name=name_of(needed.profession, instance_id),
         agent=needed.agent or (profession.agent if profession else ""),
         driver="process",
         pool="default",
@@ -83,20 +87,37 @@ def need(draft: Draft[Instances], heard: Envelope) -> None:
         skills=profession.levels if profession else {},
         profession_digest=needed.profession_digest,
     )
-    _open(draft, order, lack)
+    if warm := draft.state.warm_pool(needed.workspace_id, needed.profession):
+        order = order.model_copy(update=warm_parts(warm.order, needed.agent))
+    open_order(draft, order, lack)
 
 
-def _name(profession: str, instance_id: str) -> str:
+def warm_parts(pool: WarmPoolSet, agent: str = "") -> dict[str, object]:
+    """What a warm pool says of its instances; `agent` is what waiting tasks insist on."""
+    return {
+        "agent": agent or pool.agent,
+        "driver": pool.driver,
+        "pool": pool.pool,
+        "resources": pool.resources,
+        "model": pool.model,
+        "skills": pool.skills,
+        "profession_digest": pool.profession_digest,
+    }
+
+
+def name_of(profession: str, instance_id: str) -> str:
     return f"{profession}-{instance_id[:6]}"
 
 
-def _open(draft: Draft[Instances], order: InstanceAccepted, lack: str = "") -> None:
+def open_order(draft: Draft[Instances], order: InstanceAccepted, lack: str = "") -> None:
+    """Accept an order and ask for room, or say why not."""
     if order.ask_id in draft.state.seen or order.instance_id in draft.state.live:
         return
     if reason := lack or _find_fault(draft.state, order):
         refuse(draft, order.workspace_id, order.instance_id, order.ask_id, reason)
         return
     draft.add(order)
+    tell_order(draft, order)
     ask_for_room(draft, order.instance_id)
 
 
@@ -104,16 +125,19 @@ def _find_fault(state: Instances, order: InstanceAccepted) -> str:
     headcount, workspace = state.headcount(order.workspace_id), f"workspace `{order.workspace_id}`"
     if not order.profession or max(len(order.profession), len(order.name)) > NAME_LENGTH_MAX:
         return f"an instance needs a profession, and no name may be longer than {NAME_LENGTH_MAX} characters"
-    if not _is_sound(order.resources):
+    if not is_sound(order.resources):
         return "an instance needs at least one slot, and less than nothing of no resource"
     if headcount.total >= INSTANCES_MAX:
         return f"{workspace} has {INSTANCES_MAX} instances, which is the most it may have; destroy one first"
-    if order.on_demand and headcount.on_demand.get(order.profession, 0) >= ON_DEMAND_MAX:
-        return f"{workspace} has {ON_DEMAND_MAX} instances of `{order.profession}` made on demand, the most it may have"
+    warm = state.warm_pool(order.workspace_id, order.profession)
+    most = warm.order.most if warm else ON_DEMAND_MAX
+    if order.on_demand and headcount.on_demand.get(order.profession, 0) >= most:
+        return f"{workspace} has {most} instances of `{order.profession}` made on demand, the most it may have"
     return ""
 
 
-def _is_sound(resources: Resources) -> bool:
+def is_sound(resources: Resources) -> bool:
+    """Whether an instance can be made of this."""
     return resources.slots > 0 and all(amount >= 0 for amount in resources.model_dump().values())
 
 
@@ -146,23 +170,29 @@ def start(draft: Draft[Instances], heard: Envelope) -> None:
     instance = find_waiting(draft.state, granted)
     if instance is None:
         return
+    tell_allocation(draft, instance, granted)
+    order_worker(draft, instance, granted.node_id, granted.node_session)
+
+
+def order_worker(draft: Draft[Instances], instance: Instance, node_id: str, node_session: str) -> None:
+    """Tell a node to start the next worker of an instance."""
     order = instance.order
     draft.add(
         InstanceStarting(
             workspace_id=order.workspace_id,
             instance_id=order.instance_id,
-            grant_id=granted.grant_id,
-            node_id=granted.node_id,
-            node_session=granted.node_session,
+            grant_id=instance.grant_id,
+            node_id=node_id,
+            node_session=node_session,
             incarnation=instance.incarnation + 1,
             profession=order.profession,
             name=order.name,
             agent=order.agent,
             driver=order.driver,
-            resources=granted.resources,
+            resources=order.resources,
             model=order.model,
-            skills=order.skills,
-            profession_digest=order.profession_digest,
+            skills=instance.skills,
+            profession_digest=instance.profession_digest,
         )
     )
 
@@ -181,6 +211,7 @@ def greet(draft: Draft[Instances], heard: Envelope) -> None:
     if instance is None or instance.phase != "starting":
         return
     order = instance.order
+    tell_worker(draft, instance, started)
     draft.add(
         InstanceReady(
             workspace_id=order.workspace_id,
@@ -192,7 +223,7 @@ def greet(draft: Draft[Instances], heard: Envelope) -> None:
             node_session=instance.node_session,
             incarnation=instance.incarnation,
             slots=order.resources.slots,
-            skills=order.skills,
+            skills=instance.skills,
             on_demand=order.on_demand,
             team_id=order.team_id,
         )

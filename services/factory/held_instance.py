@@ -28,6 +28,7 @@ class HeldInstance:
     worker: Worker | None = None
     profession: Profession | None = None  # where its agent needs to know more than a name
     is_ready: bool = False
+    steps: dict[str, int] = field(default_factory=dict)  # of its creation, with the time at which each was done
     stop_reason: str | None = None
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     finishing: asyncio.Task[None] | None = None

@@ -6,6 +6,7 @@ from collections.abc import Callable, Coroutine, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from bus.clock import Clock
 from bus.record import Envelope, derive_id
 from services.factory.attempt_directory import remove_tree
 from services.factory.attempts import Attempts
@@ -38,10 +39,11 @@ class Holdings:
         journal: Journal,
         reports: Reports,
         background: Background,
+        clock: Clock,
     ) -> None:
         self._directory, self._drivers, self._stop_grace_ms = directory, drivers, stop_grace_ms
         self._live, self._attempts, self._equipment, self._journal = live, attempts, equipment, journal
-        self._reports, self._background = reports, background
+        self._reports, self._background, self._clock = reports, background, clock
         self._held: dict[str, HeldInstance] = {}
 
     def get(self, instance_id: str) -> HeldInstance | None:
@@ -99,7 +101,9 @@ class Holdings:
         except ProfileMissing as error:
             raise WorkerFailed("profession", str(error)) from error
         held.worker = await driver.start(self._plan(held))
+        held.steps["initialisation"] = self._clock.now_ms()
         self._write_journal(held, pid=held.worker.pid, born=held.worker.born)
+        held.steps["registration"] = self._clock.now_ms()
 
     async def _lay_profession(self, held: HeldInstance) -> None:
         """What its profession says, before the worker starts; a script needs none."""
@@ -139,6 +143,7 @@ class Holdings:
         if held.finishing or held.worker is None:
             return
         held.is_ready = True
+        held.steps["health_check"] = self._clock.now_ms()
         order, worker = held.order, held.worker
         report = WorkerStarted(
             workspace_id=order.workspace_id,
@@ -148,6 +153,7 @@ class Holdings:
             incarnation=order.incarnation,
             pid=worker.pid,
             limits=worker.limits,
+            steps=held.steps,
         )
         record_id = derive_id(order.node_session, "started", order.instance_id, order.incarnation)
         self._reports.add(report, record_id, trace=held.trace, cause=held.cause)

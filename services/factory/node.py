@@ -192,6 +192,7 @@ class Node:
             journal=self._journal,
             reports=self._reports,
             background=self._background,
+            clock=self._clock,
         )
 
     def _make_drivers(self) -> Drivers:

@@ -6,7 +6,7 @@ from services.definitions.profession import Profession
 from services.definitions.resource_class import RESOURCE_CLASS_DEFAULT, RESOURCE_CLASSES
 from services.factory.instances_state import Instances
 from services.records.content import Resources
-from services.records.event import InstanceRequested
+from services.records.event import InstanceRequested, InstanceRestartRequested, WarmPoolRequested
 from services.records.task import InstanceNeeded
 
 
@@ -14,10 +14,13 @@ class Unqualified(Exception):
     """The profession of an ask cannot be had; the message is a sentence."""
 
 
+_NAMES = (InstanceRequested, InstanceNeeded, InstanceRestartRequested, WarmPoolRequested)
+
+
 def needs(state: Instances, heard: Envelope) -> tuple[str, ...]:
     """The profession of an instance that is asked for."""
     record = heard.record
-    named = isinstance(record, InstanceRequested | InstanceNeeded) and record.profession_digest
+    named = isinstance(record, _NAMES) and record.profession_digest
     return (record.profession_digest,) if named else ()
 
 

@@ -16,10 +16,12 @@ from services.gateway.resources import (
     budgets,
     documents,
     forks,
+    instance_changes,
     instances,
     keys,
     messages,
     nodes,
+    pools,
     professions,
     quarantine,
     records,
@@ -37,7 +39,7 @@ OPEN_PATHS = frozenset({HEALTH})
 ROUTERS = (
     *(instances.router, professions.router, workflows.router, artifacts.router, runs.router, tasks.router),
     *(reviews.router, nodes.router, alarms.router, budgets.router, records.router, quarantine.router),
-    *(keys.router, streams.router, forks.router, messages.router),
+    *(keys.router, streams.router, forks.router, messages.router, instance_changes.router, pools.router),
     documents.router,
 )
 

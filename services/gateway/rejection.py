@@ -15,6 +15,7 @@ from bus.errors import UnknownRecordType as UnknownType
 from services.definitions.catalogue import AliasTaken, ProfessionUnknown
 from services.definitions.problem import DefinitionInvalid
 from services.definitions.problem import Problem as Fault
+from services.definitions.tailoring import TailoringRefused
 from services.wire import error_to_problem, problem
 
 MEDIA_TYPE = "application/problem+json"
@@ -93,6 +94,7 @@ def explain_rejections(app: FastAPI) -> None:
 
     @app.exception_handler(ProfessionUnknown)
     @app.exception_handler(AliasTaken)
+    @app.exception_handler(TailoringRefused)
     async def of_professions(request: Request, error: Exception) -> JSONResponse:
         return _answer(422, problem(422, str(error)))
 

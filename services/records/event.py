@@ -1,7 +1,7 @@
-"""EventChannel: instances, nodes, capacity, professions, alarms and keys, written in four modules and gathered here."""
+"""EventChannel: instances, nodes, capacity, professions, alarms and keys, written in five modules and gathered here."""
 
 from bus.record import Record
-from services.records import access, budget, health, instance, node
+from services.records import access, budget, health, instance, node, warm_pool
 from services.records.access import KeyIssued, KeyRefused, KeyRequested, KeyRevoked, KeyRevokeRequested, Membership
 from services.records.budget import (
     BudgetClosed,
@@ -30,6 +30,8 @@ from services.records.instance import (
     SYSTEM_KEY,
     CapacityReleased,
     CapacityRequested,
+    CreationStepFailed,
+    CreationStepTaken,
     InstanceAccepted,
     InstanceDestroyRequested,
     InstanceDraining,
@@ -37,6 +39,8 @@ from services.records.instance import (
     InstanceReady,
     InstanceRefused,
     InstanceRequested,
+    InstanceRestarting,
+    InstanceRestartRequested,
     InstanceStarting,
     InstanceStopping,
     ProfessionAdded,
@@ -62,6 +66,7 @@ from services.records.node import (
     WorkerStarted,
     pool_key,
 )
+from services.records.warm_pool import WarmPoolRefused, WarmPoolRequested, WarmPoolSet, WarmPoolStarved
 
 __all__ = [
     "RECORDS",
@@ -79,6 +84,8 @@ __all__ = [
     "CapacityRefused",
     "CapacityReleased",
     "CapacityRequested",
+    "CreationStepFailed",
+    "CreationStepTaken",
     "EventMessageRequested",
     "HostLost",
     "InstanceAccepted",
@@ -88,6 +95,8 @@ __all__ = [
     "InstanceReady",
     "InstanceRefused",
     "InstanceRequested",
+    "InstanceRestartRequested",
+    "InstanceRestarting",
     "InstanceStarting",
     "InstanceStopping",
     "KeyIssued",
@@ -119,12 +128,16 @@ __all__ = [
     "TrancheRefused",
     "TrancheSettled",
     "UsageReported",
+    "WarmPoolRefused",
+    "WarmPoolRequested",
+    "WarmPoolSet",
+    "WarmPoolStarved",
     "WorkerGone",
     "WorkerStarted",
     "pool_key",
 ]
 
 RECORDS: tuple[type[Record], ...] = (
-    *(*instance.RECORDS, *node.RECORDS, *health.RECORDS, *access.RECORDS, *budget.RECORDS),
+    *(*instance.RECORDS, *node.RECORDS, *health.RECORDS, *access.RECORDS, *budget.RECORDS, *warm_pool.RECORDS),
     EventMessageRequested,
 )

@@ -35,6 +35,16 @@ class InstanceDestroyRequested(Ask, channel="event", scope="instances:write"):
     reason: str = ""
 
 
+class InstanceRestartRequested(Ask, channel="event", scope="instances:write"):
+    """Give an instance a new worker once its tasks are done, or at once when forced."""
+
+    workspace_id: str
+    instance_id: str
+    profession_digest: str = ""  # of the version that it has from then on; empty: as before
+    force: bool = False
+    reason: str = ""
+
+
 class ProfessionAddRequested(Ask, channel="event", role="admin", scope="professions:write"):
     """Add a profession, or a new version of one; its canonical JSON is in the blob store."""
 
@@ -65,6 +75,7 @@ class InstanceAccepted(Fact, channel="event"):
     model: str = ""
     on_demand: bool = False
     profession_digest: str = ""
+    own_skills: Mapping[str, int] = {}  # those of its skills that are not its profession's
     team_id: str = ""
 
 
@@ -75,6 +86,28 @@ class InstanceRefused(Fact, channel="event"):
     instance_id: str
     ask_id: str
     reason: str
+
+
+class CreationStepTaken(Fact, channel="event"):
+    """A step of the creation of an instance is done: profession, template, configuration, allocation, initialisation,
+    registration, health_check, pool; `InstanceReady` is the last."""
+
+    workspace_id: str
+    instance_id: str
+    step: str
+    at_ms: int  # when it was done, where that is known better than by the time of this record
+    detail: str = ""
+
+
+class CreationStepFailed(Fact, channel="event"):
+    """A step of the creation of an instance failed; all that was taken for it is given back."""
+
+    workspace_id: str
+    instance_id: str
+    step: str
+    node_id: str = ""
+    reason: str
+    is_retried: bool = False  # elsewhere if there is room
 
 
 class CapacityRequested(Posted, channel="event", addressee="allocator.pool"):
@@ -138,6 +171,17 @@ class InstanceDraining(Fact, channel="event"):
     ask_id: str = ""  # the ask for its end that this answers
 
 
+class InstanceRestarting(Fact, channel="event"):
+    """The instance is not to end but to have a new worker, of this version of its profession, in the same room."""
+
+    workspace_id: str
+    instance_id: str
+    ask_id: str
+    profession_digest: str = ""
+    skills: Mapping[str, int] = {}
+    reason: str = ""
+
+
 class InstanceStopping(Fact, channel="event"):
     """The node named here must stop the worker and report it gone; said again while it does not. What was still
     assigned to the instance is lost."""
@@ -148,7 +192,7 @@ class InstanceStopping(Fact, channel="event"):
     node_session: str
     incarnation: int
     reason: str = ""
-    status: str = "stopped"  # how the instance will have ended
+    status: str = "stopped"  # how the instance will have ended; "restarting" if it goes on with a new worker
     step: str = ""
 
 
@@ -204,13 +248,17 @@ class ProfessionRefused(Fact, channel="event"):
 RECORDS: tuple[type[Record], ...] = (
     InstanceRequested,
     InstanceDestroyRequested,
+    InstanceRestartRequested,
     ProfessionAddRequested,
     InstanceAccepted,
     InstanceRefused,
+    CreationStepTaken,
+    CreationStepFailed,
     CapacityRequested,
     InstanceStarting,
     InstanceReady,
     InstanceDraining,
+    InstanceRestarting,
     InstanceStopping,
     InstanceEnded,
     CapacityReleased,

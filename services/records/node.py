@@ -1,5 +1,7 @@
 """Nodes and the capacity of pools on the EventChannel."""
 
+from collections.abc import Mapping
+
 from bus.record import Ask, Fact, Posted, Record, Report, Value
 from services.records.content import Resources
 
@@ -176,6 +178,7 @@ class WorkerStarted(Report, channel="event"):
     incarnation: int
     pid: int = 0
     limits: tuple[str, ...] = ()  # those that are really in force
+    steps: Mapping[str, int] = {}  # of its creation on the node, each with the time at which it was done
 
 
 class WorkerGone(Report, channel="event"):

@@ -113,6 +113,15 @@ class AssignmentsDeferred(Fact, channel="task"):
     deferred: bool = True
 
 
+class CrewSized(Fact, channel="task"):
+    """The warm pool of a profession is known to the roster: it asks for no more instances than this."""
+
+    workspace_id: str
+    profession: str
+    most: int
+    idle_ms: int  # after so long without a task an instance of it may go
+
+
 class TasksSettled(Fact, channel="task"):
     """These attempts are over; their slots are free."""
 
@@ -234,6 +243,7 @@ RECORDS: tuple[type[Record], ...] = (
     InstanceNeeded,
     NeedEnded,
     AssignmentsDeferred,
+    CrewSized,
     TasksSettled,
     AttemptCancelled,
     TaskLost,

@@ -37,10 +37,12 @@ class Crew(NamedTuple):
     on_demand: tuple[str, ...] = ()  # instances that were made on demand, until they are gone
     deferred: bool = False
     refused_at_ms: int = 0  # when an instance more was last refused, while others were there
+    size: tuple[int, int] | None = None  # most on demand, and their idle time, as its warm pool says
 
     @property
     def is_empty(self) -> bool:
-        return not (self.kinds or self.demands or self.needs or self.coming or self.on_demand or self.deferred)
+        there = self.kinds or self.demands or self.needs or self.coming or self.on_demand or self.deferred
+        return not there and self.size is None
 
 
 NOBODY = Crew()

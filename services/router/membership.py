@@ -6,7 +6,7 @@ from services.router.assignment import assign_waiting
 from services.router.instance import COMING, DRAINING, GONE, READY, Instance, changed, word_on
 from services.router.loss import say_losses
 from services.router.provision import need_in_turn, need_more
-from services.router.roster_deadlines import IDLE, IDLE_MS, name_of
+from services.router.roster_deadlines import IDLE, idle_ms_of, name_of
 from services.router.roster_state import Rosters
 
 REASON_CHARS_MAX = 300
@@ -117,10 +117,23 @@ def expire_need(draft: Draft[Rosters], workspace_id: str, subject: str) -> None:
     need_more(draft, workspace_id, profession)
 
 
+def resize(draft: Draft[Rosters], pool: event.WarmPoolSet) -> None:
+    """Take note of a warm pool, and ask for what waits for it."""
+    crew = draft.state.of(pool.workspace_id).crew(pool.profession)
+    if crew.size != (pool.most, pool.idle_ms):
+        draft.add(
+            task.CrewSized(
+                workspace_id=pool.workspace_id, profession=pool.profession, most=pool.most, idle_ms=pool.idle_ms
+            )
+        )
+        need_more(draft, pool.workspace_id, pool.profession)
+
+
 def release(draft: Draft[Rosters], workspace_id: str, instance_id: str) -> None:
     """An instance that was made on demand has been idle for so long that it may go."""
     due_ms = draft.state.deadlines.times[name_of(IDLE, workspace_id, instance_id)]
-    idle_ms = draft.now_ms - due_ms + IDLE_MS
+    roster = draft.state.of(workspace_id)
+    idle_ms = draft.now_ms - due_ms + idle_ms_of(roster.crew(roster.instances[instance_id].profession))
     draft.add(task.InstanceIdle(workspace_id=workspace_id, instance_id=instance_id, idle_ms=idle_ms))
 
 

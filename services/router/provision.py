@@ -8,10 +8,11 @@ from services.router.instance import Instance
 from services.router.roster_state import Roster, Rosters, Waiting
 
 ON_DEMAND_MAX = 4
-"""Most instances of a profession that a workspace has on demand, those on their way included."""
+"""Most instances of a profession that a workspace has on demand, those on their way included; unless its warm pool says
+otherwise."""
 
 ON_DEMAND_TOTAL_MAX = 24
-"""Most instances of all professions that a workspace has on demand, those on their way included."""
+"""Most instances on demand of all professions without a warm pool in a workspace, those on their way included."""
 
 REFUSAL_MS = 10_000
 """How long no instance more is asked for after a refusal, if tasks can be done by those that are there."""
@@ -38,7 +39,10 @@ def need_one(draft: Draft[Rosters], workspace_id: str, profession: str, agent: s
     """Ask for an instance with this agent, unless one is free or on its way, or there are enough on demand."""
     roster = draft.state.of(workspace_id)
     crew = roster.crew(profession)
-    enough = _made_for(crew) >= ON_DEMAND_MAX or _made(roster) >= ON_DEMAND_TOTAL_MAX
+    if crew.size:
+        enough = _made_for(crew) >= crew.size[0]
+    else:
+        enough = _made_for(crew) >= ON_DEMAND_MAX or _made(roster) >= ON_DEMAND_TOTAL_MAX
     vain = is_possible(crew, agent) and draft.now_ms < crew.refused_at_ms + REFUSAL_MS
     if not (enough or vain or is_hoped_for(crew, agent) or has_free(crew, agent)):
         draft.add(_need(draft, workspace_id, profession, agent, crew))
@@ -49,7 +53,7 @@ def _made_for(crew: Crew) -> int:
 
 
 def _made(roster: Roster) -> int:
-    return sum(_made_for(crew) for crew in roster.crews.values())
+    return sum(_made_for(crew) for crew in roster.crews.values() if crew.size is None)
 
 
 def _need(draft: Draft[Rosters], workspace_id: str, profession: str, agent: str, crew: Crew) -> InstanceNeeded:

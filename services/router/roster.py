@@ -15,7 +15,7 @@ from services.records import event, task
 from services.records.review import ReviewClosed
 from services.router.assignment import answer, budget, request, resume, settle
 from services.router.loss import cancel, say_losses, stop_waiting, time_out
-from services.router.membership import accept, drain, end, expire_need, refuse, release, stop, welcome
+from services.router.membership import accept, drain, end, expire_need, refuse, release, resize, stop, welcome
 from services.router.roster_deadlines import (
     ASSIGNMENTS,
     IDLE,
@@ -42,6 +42,7 @@ _DECISIONS: dict[type[Record], Callable[[Draft[Rosters], Any], None]] = {
     event.InstanceStopping: stop,
     event.InstanceEnded: end,
     event.InstanceRefused: refuse,
+    event.WarmPoolSet: resize,
 }
 
 

@@ -7,11 +7,12 @@ from bus.deadline import Deadlines
 from bus.record import Fact
 from services.records import task
 from services.records.content import Work
+from services.router.crew import Crew
 from services.router.instance import GONE
 from services.router.roster_state import Roster, Waiting
 
 IDLE_MS = 60_000
-"""How long an instance that was made on demand may have nothing to do."""
+"""How long an instance that was made on demand may have nothing to do, unless its warm pool says otherwise."""
 
 NEED_MS = 60_000
 """How long the roster waits for the first word on an instance that it needs."""
@@ -128,7 +129,21 @@ def _unmoved(deadlines: Deadlines, before: Roster, after: Roster, fact: Fact, ti
 
 
 def _idle(deadlines: Deadlines, before: Roster, after: Roster, fact: task.InstanceIdle, time_ms: int) -> Deadlines:
-    return deadlines.set(name_of(IDLE, fact.workspace_id, fact.instance_id), time_ms + IDLE_MS)
+    instance = after.instances[fact.instance_id]
+    idle_ms = idle_ms_of(after.crew(instance.profession))
+    return deadlines.set(name_of(IDLE, fact.workspace_id, fact.instance_id), time_ms + idle_ms)
+
+
+def idle_ms_of(crew: Crew) -> int:
+    """How long an instance of this crew may have nothing to do."""
+    return crew.size[1] if crew.size else IDLE_MS
+
+
+def _sized(deadlines: Deadlines, before: Roster, after: Roster, fact: task.CrewSized, time_ms: int) -> Deadlines:
+    """Whoever is idle now starts to be anew."""
+    for instance_id in after.crew(fact.profession).on_demand:
+        deadlines = deadlines.clear(name_of(IDLE, fact.workspace_id, instance_id))
+    return _idling(deadlines, fact.workspace_id, after, fact.profession, time_ms)
 
 
 def _need(workspace_id: str, profession: str, need_id: str) -> str:
@@ -150,7 +165,7 @@ def _idling(deadlines: Deadlines, workspace_id: str, roster: Roster, profession:
         name = name_of(IDLE, workspace_id, instance_id)
         may_go = roster.instances[instance_id].is_idle and not crew.demands
         if may_go != (name in deadlines.times):
-            deadlines = deadlines.set(name, time_ms + IDLE_MS) if may_go else deadlines.clear(name)
+            deadlines = deadlines.set(name, time_ms + idle_ms_of(crew)) if may_go else deadlines.clear(name)
     return deadlines
 
 
@@ -177,4 +192,5 @@ _MOVES: dict[type[Fact], _Move] = {
     task.WorkspaceBudgeted: _unmoved,
     task.InstanceVacated: _unmoved,
     task.InstanceIdle: _idle,
+    task.CrewSized: _sized,
 }

@@ -191,6 +191,11 @@ def _budgeted(roster: Roster, fact: task.WorkspaceBudgeted, time_ms: int) -> Ros
     return roster._replace(budgeted=fact.budgeted)
 
 
+def _sized(roster: Roster, fact: task.CrewSized, time_ms: int) -> Roster:
+    crew = roster.crew(fact.profession)._replace(size=(fact.most, fact.idle_ms))
+    return with_crew(roster, fact.profession, crew)
+
+
 def _vacated(roster: Roster, fact: task.InstanceVacated, time_ms: int) -> Roster:
     return roster if fact.instance_id in roster.instances else remembered(roster, fact.instance_id)
 
@@ -221,6 +226,7 @@ _FOLDS: dict[type[Fact], _Fold] = {
     task.WorkspaceBudgeted: _budgeted,
     task.InstanceVacated: _vacated,
     task.InstanceIdle: _idle,
+    task.CrewSized: _sized,
 }
 
 SAYS = frozenset(_FOLDS)

@@ -2,35 +2,29 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import Field
 
-from services.audit.instances import Instance
-from services.definitions.profession import Profession
+from services.audit.instances import Instance, describe_steps
+from services.definitions.tailoring import MEMORY_PATTERN, Tailoring
 from services.gateway.answer import Fresh, Page, Turning, show, shown, written
 from services.gateway.caller import Caller, Calling, needs
 from services.gateway.desk import Asking
 from services.gateway.gateway import PREFIX, Behind, Gateway
-from services.gateway.rejection import NotFound, Rejected
+from services.gateway.rejection import NotFound
 from services.gateway.resources.field import Body, Name, Shown, Text, Workspace, Written, example
-from services.records.content import Resources
 from services.records.event import InstanceDestroyRequested, InstanceRequested
 
 router = APIRouter(prefix=f"{PREFIX}/instances", tags=["instances"])
-
-_MEMORY = re.compile(r"(\d{1,9}(?:\.\d{1,3})?)\s*([KMGT]i?)?B?")
-_MIB = {"": 1 / 2**20, "K": 1000 / 2**20, "M": 1e6 / 2**20, "G": 1e9 / 2**20, "T": 1e12 / 2**20}
-_MIB |= {"Ki": 1 / 1024, "Mi": 1, "Gi": 1024, "Ti": 1024 * 1024}
 
 
 class ResourceQuota(Body):
     """What the instance may use; otherwise what its profession's class gives."""
 
     cpu: Annotated[float, Field(gt=0, le=10_000, description="Cores.", examples=[1.0])] | None = None
-    memory: Annotated[str, Field(max_length=20, pattern=_MEMORY.pattern, examples=["2Gi"])] | None = None
+    memory: Annotated[str, Field(max_length=20, pattern=MEMORY_PATTERN, examples=["2Gi"])] | None = None
     gpus: Annotated[int, Field(ge=0, le=1_000)] | None = None
     guaranteed: Annotated[bool, Field(description="Kept for it in any case; otherwise it shares what is unused.")] = (
         False
@@ -39,6 +33,9 @@ class ResourceQuota(Body):
 
 class InstanceConfig(Body):
     """How the instance works."""
+
+    skills: dict[str, Annotated[int, Field(ge=1, le=10)]] = Field(default={}, description="Levels of its own.")
+    resource_class: Annotated[str, Field(max_length=50, description="Otherwise the profession's.")] = ""
 
     model: Annotated[str, Field(max_length=200, examples=["gpt-5"])] = ""
     max_concurrent: Annotated[int, Field(ge=1, le=1000, description="Tasks at once.")] | None = None
@@ -51,6 +48,8 @@ class Collaboration(Body):
 
     workspace_id: Workspace = "default"
     team_id: Annotated[str, Field(max_length=200)] = ""
+    upstream: tuple[Name, ...] = Field(default=(), max_length=64, description="Whom work comes from.")
+    downstream: tuple[Name, ...] = Field(default=(), max_length=64, description="Whom work goes to.")
 
 
 EXAMPLE = {
@@ -61,6 +60,7 @@ EXAMPLE = {
         "max_concurrent": 2,
         "resource_quota": {"cpu": 1.0, "memory": "2Gi"},
         "quality_threshold": 0.8,
+        "skills": {"test_automation": 9},
     },
     "collaboration": {"workspace_id": "default", "team_id": "quality"},
 }
@@ -96,13 +96,24 @@ class InstanceCreated(Written):
     created_at: int = Field(description="Milliseconds since 1970.")
 
 
+class StepShown(Shown):
+    """A step of the creation of an instance."""
+
+    step: str
+    at: int
+    detail: str
+    failed: bool
+
+
 class InstanceShown(Shown):
     """An instance as it is now."""
 
     instance_id: str
     name: str
     profession_id: str
-    status: str = Field(description="creating, starting, ready, draining, stopping, stopped, failed or lost.")
+    status: str = Field(
+        description="creating, starting, ready, draining, restarting, stopping, stopped, failed or lost."
+    )
     workspace_id: str
     node_id: str | None
     agent: str
@@ -112,6 +123,8 @@ class InstanceShown(Shown):
     created_at: int
     changed_at: int
     reason: str | None
+    profession_digest: str | None
+    steps: list[StepShown] = Field(description="Of its creation, the oldest first.")
 
 
 @router.post("", status_code=201, response_model=InstanceCreated, **needs("operator", "instances:write"))
@@ -141,7 +154,19 @@ async def create_instance(order: InstanceOrder, request: Request, gateway: Behin
 
 async def _request(gateway: Gateway, order: InstanceOrder) -> InstanceRequested:
     catalogue = await gateway.reading.professions.catalogue(gateway.blobs)
-    profession = _configured(catalogue.require(order.profession_id), order.config)
+    quota, config = order.config.resource_quota, order.config
+    tailoring = Tailoring(
+        resource_class=config.resource_class,
+        cpu=quota.cpu,
+        memory=quota.memory or "",
+        gpus=quota.gpus,
+        tasks=config.max_concurrent,
+        quality=config.quality_threshold,
+        skills=config.skills,
+        upstream=order.collaboration.upstream,
+        downstream=order.collaboration.downstream,
+    )
+    profession = tailoring.profession(catalogue.require(order.profession_id))
     return InstanceRequested(
         workspace_id=order.collaboration.workspace_id,
         profession=profession.id,
@@ -149,45 +174,13 @@ async def _request(gateway: Gateway, order: InstanceOrder) -> InstanceRequested:
         agent=order.agent,
         driver=order.driver,
         pool=order.pool,
-        resources=_resources(profession, order.config),
-        guaranteed=order.config.resource_quota.guaranteed,
-        model=order.config.model,
+        resources=tailoring.resources(profession),
+        guaranteed=quota.guaranteed,
+        skills=config.skills,
+        model=config.model,
         profession_digest=await gateway.blobs.put(profession.to_json()),
         team_id=order.collaboration.team_id,
     )
-
-
-def _configured(profession: Profession, config: InstanceConfig) -> Profession:
-    """The profession as this one instance has it."""
-    changes: dict[str, object] = {}
-    if config.quality_threshold is not None:
-        changes["quality_threshold"] = config.quality_threshold
-    if config.max_concurrent is not None:
-        changes["max_concurrent_tasks"] = config.max_concurrent
-    return profession.model_copy(update={"config": profession.config.model_copy(update=changes)})
-
-
-def _resources(profession: Profession, config: InstanceConfig) -> Resources:
-    quota = config.resource_quota
-    changes: dict[str, int] = {}
-    if quota.cpu is not None:
-        changes["cpu_millis"] = max(1, round(quota.cpu * 1000))
-    if quota.memory is not None:
-        changes["memory_mib"] = _memory_mib(quota.memory)
-    if quota.gpus is not None:
-        changes["gpus"] = quota.gpus
-    if config.max_concurrent is not None:
-        changes["slots"] = config.max_concurrent
-    return profession.resources.model_copy(update=changes)
-
-
-def _memory_mib(text: str) -> int:
-    """MiB of `512Mi`, `2GiB`, `1.5G` or a number of bytes; raises Rejected."""
-    match = _MEMORY.fullmatch(text.strip())
-    mib = round(float(match[1]) * _MIB[match[2] or ""]) if match else 0
-    if not 1 <= mib <= 2**30:
-        raise Rejected(422, f"config.resource_quota.memory: {text!r} must be an amount such as 512Mi or 2Gi")
-    return mib
 
 
 @router.get("", **shown(Page[InstanceShown], "Instances, the oldest first."), **needs("viewer", "instances:read"))
@@ -266,6 +259,8 @@ def _show(request: Request, instance: Instance) -> InstanceShown:
         created_at=instance.created_at_ms,
         changed_at=instance.changed_at_ms,
         reason=instance.reason or None,
+        profession_digest=instance.profession_digest or None,
+        steps=[StepShown.model_validate(step) for step in describe_steps(instance)],
     )
 
 

@@ -48,13 +48,18 @@ class NodeView:
     def __init__(self) -> None:
         self.nodes: Shelf[KeptNode] = Shelf(lambda n: n.joined_at_ms, lambda n: n.status == "lost", LOST_MAX)
         self.grants: dict[str, Grant] = {}
+        self._cordoned: dict[str, str] = {}  # with the reason; it outlives a session
 
     def apply(self, envelope: Envelope) -> None:
         record = envelope.record
         match record:
             case NodeAccepted():
-                self.nodes[self.name(record.pool, record.node_id)] = _accepted(record, envelope.time_ms)
+                name = self.name(record.pool, record.node_id)
+                reason = self._cordoned.get(name)
+                node = _accepted(record, envelope.time_ms)
+                self.nodes[name] = node if reason is None else replace(node, status="cordoned", reason=reason)
             case NodeCordoned():
+                self._note(record)
                 self._change(record, status="cordoned" if record.cordoned else "ready", reason=record.reason)
             case NodeLost():
                 known = self.nodes.get(self.name(record.pool, record.node_id))
@@ -69,6 +74,13 @@ class NodeView:
     def name(pool: str, node_id: str) -> str:
         """Pools may have nodes of one name."""
         return f"{pool}/{node_id}"
+
+    def _note(self, record: NodeCordoned) -> None:
+        name = self.name(record.pool, record.node_id)
+        if record.cordoned:
+            self._cordoned[name] = record.reason
+        else:
+            self._cordoned.pop(name, None)
 
     def _change(self, record: NodeCordoned | NodeLost, **changes: str) -> None:
         name = self.name(record.pool, record.node_id)

@@ -1,5 +1,8 @@
 """An instance `i` of workspace `w` at the points of its life, and what is said to it there."""
 
+from collections.abc import Iterable
+
+from bus.record import Fact
 from bus.testing import Scenario, given
 from services.factory.instances import INSTANCES
 from services.factory.instances_state import (
@@ -10,6 +13,8 @@ from services.records.event import (
     CapacityGranted,
     CapacityReleased,
     CapacityRequested,
+    CreationStepFailed,
+    CreationStepTaken,
     HostLost,
     InstanceAccepted,
     InstanceDestroyRequested,
@@ -24,6 +29,9 @@ from services.records.event import (
     WorkerStarted,
 )
 from services.records.task import InstanceIdle, InstanceNeeded, InstanceVacated
+
+ORDERED = (CreationStepTaken,) * 3
+"""Profession, template and configuration, told when an order is accepted."""
 
 LIGHT = Resources(cpu_millis=1000, memory_mib=2048, storage_mib=10240, api_calls_per_minute=200, slots=3)
 ASK = InstanceRequested(workspace_id="w", profession="qa_engineer", name="tess", skills={"testing": 7}, model="m")
@@ -130,6 +138,22 @@ def gone(session: str = "n1-session", incarnation: int = 1, step: str = "", reas
         step=step,
         reason=reason,
     )
+
+
+def failed(step: str, reason: str, *, retried: bool, node: str = "n1") -> CreationStepFailed:
+    return CreationStepFailed(
+        workspace_id="w", instance_id="i", step=step, node_id=node, reason=reason, is_retried=retried
+    )
+
+
+def steps(facts: Iterable[Fact]) -> list[str]:
+    """The steps that were told, in order."""
+    return [fact.step for fact in facts if isinstance(fact, CreationStepTaken)]
+
+
+def others(facts: Iterable[Fact]) -> list[Fact]:
+    """What was decided besides."""
+    return [fact for fact in facts if not isinstance(fact, CreationStepTaken)]
 
 
 def released(grant: str = "g1") -> CapacityReleased:

@@ -17,6 +17,7 @@ from services.records.event import (
     CapacityRefused,
     CapacityReleased,
     CapacityRequested,
+    CreationStepFailed,
     InstanceAccepted,
     InstanceReady,
     InstanceRefused,
@@ -29,26 +30,30 @@ from tests.services.factory.one_instance import (
     IDLE,
     LIGHT,
     NEED,
+    ORDERED,
     VACATED,
     begun,
     deadline,
     ended,
+    failed,
     gone,
     granted,
     host_lost,
+    others,
     ready,
     released,
     silent,
     started,
     starting,
+    steps,
     stopping,
     waiting,
 )
 
 
 def test_an_instance_is_accepted_and_room_asked_for_in_one_decision() -> None:
-    instances = given(INSTANCES).when(ASK, record_id="ask").then_types(InstanceAccepted, CapacityRequested)
-    order, request = instances.facts
+    instances = given(INSTANCES).when(ASK, record_id="ask").then_types(InstanceAccepted, *ORDERED, CapacityRequested)
+    order, *_, request = instances.facts
     assert isinstance(order, InstanceAccepted)
     assert isinstance(request, CapacityRequested)
     assert (order.ask_id, order.name, order.resources, dict(order.skills)) == ("ask", "tess", LIGHT, {"testing": 7})
@@ -99,12 +104,14 @@ def test_a_workspace_has_a_most_of_instances(monkeypatch: pytest.MonkeyPatch) ->
     for number in range(3):
         instances.when(ASK, record_id=f"ask {number}")
     instances.then_types(InstanceRefused)
-    instances.when(ASK.model_copy(update={"workspace_id": "v"})).then_types(InstanceAccepted, CapacityRequested)
+    instances.when(ASK.model_copy(update={"workspace_id": "v"})).then_types(
+        InstanceAccepted, *ORDERED, CapacityRequested
+    )
     assert INSTANCES_MAX == 200
 
 
 def test_a_need_makes_an_instance_on_demand_once() -> None:
-    instances = given(INSTANCES).when(NEED, record_id="a").then_types(InstanceAccepted, CapacityRequested)
+    instances = given(INSTANCES).when(NEED, record_id="a").then_types(InstanceAccepted, *ORDERED, CapacityRequested)
     order = instances.facts[0]
     assert isinstance(order, InstanceAccepted)
     assert (order.ask_id, order.agent, order.resources, order.on_demand) == ("need 1", "script", LIGHT, True)
@@ -116,20 +123,26 @@ def test_more_on_demand_than_allowed_is_refused_until_one_has_ended() -> None:
     instances = given(INSTANCES)
     for number in range(ON_DEMAND_MAX):
         instances.when(NEED.model_copy(update={"need_id": f"n{number}"}), record_id=f"n{number}")
-        instances.then_types(InstanceAccepted, CapacityRequested)
+        instances.then_types(InstanceAccepted, *ORDERED, CapacityRequested)
     first = min(instances.state.live)
     instances.when(NEED.model_copy(update={"need_id": "more"})).then_types(InstanceRefused)
     instances.when(NEED.model_copy(update={"need_id": "x", "profession": "other"})).then_types(
-        InstanceAccepted, CapacityRequested
+        InstanceAccepted, *ORDERED, CapacityRequested
     )
     instances.when(DESTROY.model_copy(update={"instance_id": first}))
-    instances.when(NEED.model_copy(update={"need_id": "again"})).then_types(InstanceAccepted, CapacityRequested)
+    instances.when(NEED.model_copy(update={"need_id": "again"})).then_types(
+        InstanceAccepted, *ORDERED, CapacityRequested
+    )
 
 
 def test_a_grant_starts_the_worker_and_its_report_makes_the_instance_ready() -> None:
-    instances = waiting().when(granted()).then(starting())
+    instances = waiting().when(granted())
+    assert (steps(instances.facts), others(instances.facts)) == (["allocation"], [starting()])
     instances.when(granted()).then()
-    instances.when(started()).then(ready())
+    instances.when(started().model_copy(update={"pid": 7, "steps": {"initialisation": 5}}))
+    assert steps(instances.facts) == ["initialisation", "registration", "health_check", "pool"]
+    assert [fact.at_ms for fact in instances.facts[:2]] == [5, NOW_MS]  # type: ignore[attr-defined]
+    assert others(instances.facts) == [ready()]
     instances.when(started()).then()
     assert deadline(instances) is None
 
@@ -156,7 +169,8 @@ def test_what_does_not_concern_an_instance_that_starts_changes_nothing(record: R
 
 def test_a_refused_grant_is_a_failure_at_that_step() -> None:
     refused = CapacityRefused(pool="default", workspace_id="w", instance_id="i", grant_id="g1", reason="no room")
-    instances = waiting().when(refused).then(ended("failed", "no room", "grant"))
+    instances = waiting().when(refused)
+    instances.then(failed("allocation", "no room", retried=False, node=""), ended("failed", "no room", "grant"))
     instances.when(refused).then()
     assert (dict(instances.state.live), dict(instances.state.headcounts)) == ({}, {})
     assert deadline(instances) is None
@@ -164,30 +178,36 @@ def test_a_refused_grant_is_a_failure_at_that_step() -> None:
 
 def test_a_pool_that_does_not_answer_fails_the_creation_and_withdraws_the_request() -> None:
     instances = waiting().when_deadline()
-    instances.then(released(), ended("failed", "pool `default` gave no answer within 60 s", "grant"))
+    reason = "pool `default` gave no answer within 60 s"
+    told = failed("allocation", reason, retried=False, node="")
+    instances.then(released(), told, ended("failed", reason, "grant"))
     assert instances.now_ms == NOW_MS + GRANT_WAIT_MS
     instances.when(granted()).then()
 
 
 def test_a_node_that_does_not_answer_fails_the_creation_and_the_worker_is_stopped_first() -> None:
     reason = "node n1 did not report the worker within 30 s"
-    instances = begun().when_deadline().then(stopping("failed", reason, "start"))
+    told = failed("start", reason, retried=False)
+    instances = begun().when_deadline().then(told, stopping("failed", reason, "start"))
     assert instances.now_ms == NOW_MS + START_WAIT_MS
     instances.when(started()).then()
     instances.when(gone()).then(released(), ended("failed", reason, "start"))
 
 
 def test_a_creation_that_fails_is_tried_elsewhere_with_a_new_incarnation() -> None:
-    instances = begun().when(gone(step="hello")).then_types(CapacityReleased, CapacityRequested)
-    request = instances.facts[1]
+    instances = begun().when(gone(step="hello")).then_types(CapacityReleased, CreationStepFailed, CapacityRequested)
+    request = instances.facts[2]
+    assert instances.facts[1] == failed("hello", "it fell", retried=True)
     assert isinstance(request, CapacityRequested)
     assert request.avoid == ("n1",)
     assert request.grant_id != "g1"
     instances.when(gone(step="hello")).then()
     instances.when(granted()).then()
-    instances.when(granted(request.grant_id, "n2")).then(starting(request.grant_id, "n2", incarnation=2))
+    instances.when(granted(request.grant_id, "n2"))
+    assert others(instances.facts) == [starting(request.grant_id, "n2", incarnation=2)]
     instances.when(started()).then()
-    instances.when(started("n2-session", 2)).then_types(InstanceReady)
+    instances.when(started("n2-session", 2))
+    assert [type(fact) for fact in others(instances.facts)] == [InstanceReady]
 
 
 @pytest.mark.parametrize("by_host", [True, False])

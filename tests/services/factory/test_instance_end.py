@@ -11,6 +11,7 @@ from services.factory.instances_state import (
 )
 from services.records.event import (
     CapacityReleased,
+    CreationStepFailed,
     InstanceDestroyRequested,
     InstanceDraining,
     InstanceEnded,
@@ -132,5 +133,6 @@ def test_a_node_that_does_not_stop_a_worker_is_told_again_ever_less_often() -> N
 
 
 def test_an_overdue_deadline_acts_once() -> None:
-    instances = waiting().at(NOW_MS + 10 * GRANT_WAIT_MS).when_deadline().then_types(CapacityReleased, InstanceEnded)
+    instances = waiting().at(NOW_MS + 10 * GRANT_WAIT_MS).when_deadline()
+    instances.then_types(CapacityReleased, CreationStepFailed, InstanceEnded)
     assert deadline(instances) is None

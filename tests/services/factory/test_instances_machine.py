@@ -11,6 +11,7 @@ from bus.record import Fact, Record
 from bus.testing import given
 from services.factory.ending import GRANTS_MAX
 from services.factory.instances import INSTANCES
+from services.factory.instances_state import warm_name
 from services.records.event import (
     CapacityGranted,
     CapacityRefused,
@@ -24,9 +25,14 @@ from services.records.event import (
     InstanceReady,
     InstanceRefused,
     InstanceRequested,
+    InstanceRestarting,
+    InstanceRestartRequested,
     InstanceStarting,
     InstanceStopping,
     SubjectLost,
+    WarmPoolRefused,
+    WarmPoolRequested,
+    WarmPoolSet,
     WorkerGone,
     WorkerStarted,
 )
@@ -56,6 +62,7 @@ class InstancesMachine(RuleBasedStateMachine):
         self.created: list[str] = []
         self.ended: Counter[str] = Counter()
         self.grants: dict[str, Grant] = {}
+        self.restarted: set[str] = set()
         self.workers: dict[tuple[str, int], InstanceStarting] = {}
 
     def hear(self, record: Record, record_id: str = "") -> None:
@@ -69,7 +76,7 @@ class InstancesMachine(RuleBasedStateMachine):
         if isinstance(fact, InstanceAccepted):
             self.answers[fact.ask_id] += 1
             self.created.append(fact.instance_id)
-        elif isinstance(fact, InstanceRefused | InstanceDraining):
+        elif isinstance(fact, InstanceRefused | InstanceDraining | InstanceRestarting | WarmPoolSet | WarmPoolRefused):
             self.answers[fact.ask_id] += 1
         elif isinstance(fact, CapacityRequested):
             assert fact.grant_id not in self.grants
@@ -103,6 +110,20 @@ class InstancesMachine(RuleBasedStateMachine):
         ask_id = f"ask {len(self.asks)}"
         self.asks.append(ask_id)
         self.hear(InstanceDestroyRequested(workspace_id="w", instance_id=self.pick(data), force=force), ask_id)
+
+    @rule(data=st.data(), force=st.booleans())
+    def restart(self, data: st.DataObject, force: bool) -> None:
+        ask_id = f"ask {len(self.asks)}"
+        self.asks.append(ask_id)
+        instance_id = self.pick(data)
+        self.restarted.add(instance_id)
+        self.hear(InstanceRestartRequested(workspace_id="w", instance_id=instance_id, force=force), ask_id)
+
+    @rule(least=st.integers(0, 3), most=st.integers(0, 4))
+    def set_pool(self, least: int, most: int) -> None:
+        ask_id = f"ask {len(self.asks)}"
+        self.asks.append(ask_id)
+        self.hear(WarmPoolRequested(workspace_id="w", profession="p", least=least, most=most), ask_id)
 
     @rule(data=st.data(), what=st.sampled_from([InstanceIdle, InstanceVacated]))
     def hear_roster(self, data: st.DataObject, what: type[Record]) -> None:
@@ -203,11 +224,24 @@ class InstancesMachine(RuleBasedStateMachine):
         assert not set(self.ended) & set(self.instances.state.live)
         assert all(count == 1 for count in self.ended.values())
         total = self.instances.state.headcount("w").total
-        assert total == len(self.instances.state.live)
+        live = self.instances.state.live.values()
+        assert total == len(live)
+        headcount, elastic = self.instances.state.headcount("w"), [each for each in live if each.order.on_demand]
+        assert headcount.on_demand.get("p", 0) == len(elastic)
+        assert headcount.staying.get("p", 0) == sum(each.stays for each in elastic)
+
+    @invariant()
+    def a_warm_pool_is_filled_or_looked_at_again(self) -> None:
+        state = self.instances.state
+        pool, headcount = state.warm_pool("w", "p"), state.headcount("w")
+        if pool and headcount.staying.get("p", 0) < min(pool.order.least, pool.order.most):
+            is_full = headcount.on_demand.get("p", 0) >= pool.order.most
+            assert is_full or warm_name("w", "p") in state.deadlines.times
 
     @invariant()
     def asks_are_answered_once(self) -> None:
-        assert {name: count for name, count in self.answers.items() if name} == dict.fromkeys(self.asks, 1)
+        answers = {name: count for name, count in self.answers.items() if name and not name.startswith("warm ")}
+        assert answers == dict.fromkeys(self.asks, 1)
 
     @invariant()
     def grants_are_held_by_who_lives(self) -> None:
@@ -217,6 +251,7 @@ class InstancesMachine(RuleBasedStateMachine):
             is_over = grant.releases == 1 or grant.answer == "refused" or grant.host_lost
             assert is_over != (name in held), (name, grant)
         tries = Counter(grant.request.instance_id for grant in self.grants.values())
+        tries = Counter({name: count for name, count in tries.items() if name not in self.restarted})
         assert all(count <= GRANTS_MAX for count in tries.values())
 
     @invariant()
@@ -227,6 +262,7 @@ class InstancesMachine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """When everybody answers and all are destroyed, nothing is left."""
+        self.set_pool(0, 0)
         for name in sorted(self.instances.state.live):
             self.hear(InstanceDestroyRequested(workspace_id="w", instance_id=name, force=True))
         for worker in list(self.workers.values()):

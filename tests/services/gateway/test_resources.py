@@ -51,6 +51,35 @@ async def test_an_instance_is_made_shown_and_ended(api: Served) -> None:
     assert (await api.call("GET", "/quotas")).body["items"] == []
 
 
+async def test_an_instance_is_restarted_upgraded_and_drained(api: Served) -> None:
+    order = {"profession_id": "editor", "config": {"resource_quota": {"cpu": 0.1, "memory": "64Mi"}}}
+    made = (await api.call("POST", "/instances", order, Prefer="wait=20")).body["instance_id"]
+    for change in ("restart", "upgrade"):
+        done = await api.call("POST", f"/instances/{made}/{change}", {"reason": "tools"}, Prefer="wait=20")
+        assert (done.status, done.headers["Preference-Applied"]) == (202, "wait=20")
+        now = (await api.call("GET", f"/instances/{made}?after={done.body['position']}")).body
+        assert now["status"] == "ready"
+        assert now["steps"][-1]["step"] == "ready"
+    assert (await api.call("POST", f"/instances/{made}/drain")).status == 202
+
+    async def has_stopped() -> bool:
+        return bool((await api.call("GET", f"/instances/{made}")).body["status"] == "stopped")
+
+    await eventually(has_stopped, 60, "the instance to end")
+    assert (await api.call("POST", f"/instances/{made}/restart")).status == 409
+    assert (await api.call("POST", "/instances/nobody/drain")).status == 404
+
+
+async def test_a_warm_pool_is_set_and_shown(api: Served) -> None:
+    done = await api.call("PUT", "/pools/w/editor", {"min": 1, "max": 2, "idle_s": 5, "resource_class": "light"})
+    assert done.status == 200
+    (pool,) = (await api.call("GET", f"/pools?after={done.body['position']}")).body["items"]
+    assert (pool["profession_id"], pool["min"], pool["max"], pool["idle_s"]) == ("content_editor", 1, 2, 5.0)
+    wrong = await api.call("PUT", "/pools/w/editor", {"min": 3, "max": 2})
+    assert (wrong.status, "min <= max" in wrong.body["detail"]) == (409, True)
+    assert (await api.call("PUT", "/pools/w/editor", {"resource_class": "huge"})).status == 422
+
+
 async def test_a_run_is_started_followed_and_its_artifacts_downloaded(api: Served) -> None:
     started = await api.call("POST", "/runs", {"workflow": FLOW, "inputs": {"name": "world"}}, Prefer="wait=30")
     assert (started.status, started.body["status"]) == (201, "completed")

@@ -3,7 +3,10 @@
 import pytest
 
 from bus.testing import NOW_MS, Scenario, given
+from services.records.content import Resources
+from services.records.event import WarmPoolSet
 from services.records.task import (
+    CrewSized,
     InstanceIdle,
     InstanceNeeded,
     InstanceVacated,
@@ -296,3 +299,37 @@ def test_settled_tasks_are_found_in_the_history() -> None:
     (fact,) = roster.facts
     assert isinstance(fact, TaskAssigned)
     assert fact.reasons[0].note == "1 of its last 1 tasks ended well"
+
+
+# Warm pools.
+
+
+def pool(most: int = 6, idle_ms: int = 5_000) -> WarmPoolSet:
+    return WarmPoolSet(
+        workspace_id="w",
+        profession="tester",
+        ask_id="ask",
+        least=1,
+        most=most,
+        idle_ms=idle_ms,
+        resources=Resources(),
+    )
+
+
+def test_a_warm_pool_says_after_how_long_an_instance_may_go() -> None:
+    roster = given(ROSTER).when(ready(on_demand=True)).at(NOW_MS + 1_000).when(pool()).then_types(CrewSized)
+    roster.when(pool()).then()
+    roster.when_deadline().then(idle(5_000))
+    assert roster.now_ms == NOW_MS + 6_000
+    roster.when_deadline().then(idle(5_000))
+    assert roster.now_ms == NOW_MS + 11_000
+
+
+def test_a_warm_pool_says_how_many_are_asked_for() -> None:
+    busy = [ready(f"i{number}", on_demand=True) for number in range(ON_DEMAND_MAX)]
+    roster = given(ROSTER)
+    for number, instance in enumerate(busy):
+        roster.when(instance).when(requested(f"a{number}"))
+    roster.when(requested("more")).then_types(TaskQueued)
+    roster.when(pool()).then_types(CrewSized, InstanceNeeded)
+    given(ROSTER).when(pool(most=0)).when(requested("1")).then_types(TaskQueued)
