@@ -31,7 +31,8 @@ def find_surroundings() -> tuple[Path, ...]:
     found = {Path(sys.prefix), Path(sys.base_prefix), Path(sys.executable).resolve().parents[1], SERVICES}
     for name in node_environment()["PATH"].split(os.pathsep):
         place = Path(name)
-        if place.is_absolute() and place.is_dir() and place != Path(place.root):
+        # One that this user may not enter is none for the workers either.
+        if place.is_absolute() and os.access(place, os.X_OK) and place.is_dir() and place != Path(place.root):
             found.add(place)
     found |= find_programs()
     real = {each.resolve() for each in found}
