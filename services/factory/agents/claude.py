@@ -38,6 +38,7 @@ class ClaudeDialect:
     def __init__(self, assignment: Assignment) -> None:
         self._assignment = assignment
         self._result: Mapping[str, Any] = {}
+        self._spent: dict[str, Mapping[str, int]] = {}
         given = Parameters(PROGRAM, assignment.parameters)
         base_url = given.text("base_url")
         self.provider = provider_of(base_url, PROVIDER)
@@ -59,9 +60,21 @@ class ClaudeDialect:
         event = read_event(line)
         if event.get("type") == "result":
             self._result = event
+        elif event.get("type") == "assistant":
+            self._add_message(event.get("message"))
         elif event.get("subtype") == "api_retry" and event.get("error_status") in _LIMITED:
             return count(event, "retry_delay_ms")
         return None
+
+    def _add_message(self, message: Any) -> None:
+        """Its usage so far; the parts of one message come as events of their own, each with what the whole has used."""
+        if isinstance(message, dict):
+            self._spent[str(message.get("id"))] = _usage(message)
+
+    @property
+    def spent(self) -> Mapping[str, int]:
+        names = ("input_tokens", "output_tokens")
+        return {name: sum(each[name] for each in self._spent.values()) for name in names} if self._spent else {}
 
     def conclude(self, stdout: Stdout) -> Outcome:
         found = self._result

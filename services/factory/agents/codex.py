@@ -67,6 +67,10 @@ class CodexDialect:
                 return PAUSE_MS if speaks_of_limit(self._error) else None
         return None
 
+    @property
+    def spent(self) -> Mapping[str, int]:
+        return self._usage
+
     def _take_item(self, item: Any) -> None:
         if isinstance(item, dict) and (item.get("type") or item.get("item_type")) in _MESSAGES:
             self._text = str(item.get("text") or "")

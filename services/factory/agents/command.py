@@ -25,6 +25,10 @@ class CommandDialect:
         self.environment = surround(assignment, assignment.home)
         self.stdin = write_task(assignment, parameters)
 
+    @property
+    def spent(self) -> Mapping[str, int]:
+        return {}
+
     def hear(self, line: bytes) -> int | None:
         """Only the last line matters."""
 

@@ -83,6 +83,10 @@ class OpenClawDialect:
         )
         self.stdin = write_briefing(assignment).encode(errors="replace")
 
+    @property
+    def spent(self) -> Mapping[str, int]:
+        return {}
+
     def hear(self, line: bytes) -> int | None:
         """The whole of stdout is the answer."""
 

@@ -39,6 +39,11 @@ class Dialect(Protocol):
     provider: str  # whom it calls, where it does not say so over a line itself; empty for nobody
 
     @property
+    def spent(self) -> Mapping[str, int]:
+        """What it has used so far, as far as the lines heard tell; empty where it tells so itself."""
+        ...
+
+    @property
     def command(self) -> Sequence[str]: ...
 
     @property
@@ -113,9 +118,14 @@ class ProgramAgent:
         directory = Path(assignment.directory)
         attempt_id = assignment.attempt_id
 
+        told: dict[str, int] = {}
+
         def hear(line: bytes) -> None:
             if (limited_ms := dialect.hear(line)) is not None:
                 self._liaison.answered(attempt_id, dialect.provider, limited_ms)
+            if dialect.spent != told:
+                told.update(dialect.spent)
+                self._liaison.used(attempt_id, told)
 
         if talking:
             talking.open(directory)

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from services.factory.agents.briefing import read_profession, write_briefing
@@ -33,6 +34,10 @@ class ModelDialect:
         self.command = (sys.executable, "-I", str(PROGRAM))
         self.environment = surround(assignment, assignment.home)
         self.stdin = json.dumps(write_order(assignment), ensure_ascii=False).encode(errors="replace")
+
+    @property
+    def spent(self) -> Mapping[str, int]:
+        return {}
 
     def hear(self, line: bytes) -> int | None:
         """Only the last line matters."""

@@ -51,6 +51,15 @@ async def test_its_last_event_gives_result_output_and_usage(bench: Bench, fake: 
     )
 
 
+async def test_what_it_uses_is_told_while_it_works(bench: Bench, fake: Fake) -> None:
+    parts = [claude_words("hm"), claude_words("hm, hm"), claude_words("so")]
+    for number, (part, used) in enumerate(zip(parts, (5, 9, 20), strict=True)):
+        part["message"] |= {"id": f"msg{number // 2}", "usage": {"input_tokens": 100, "output_tokens": used}}
+    fake.does(tell(*parts) + "sys.exit(1)")
+    await bench.run("report")
+    assert bench.calls.usage == {"input_tokens": 200, "output_tokens": 29}
+
+
 async def test_it_has_a_home_of_its_own_its_profession_and_its_key(bench: Bench, fake: Fake) -> None:
     bench.secrets = {"ANTHROPIC_API_KEY": "key-of-the-test"}
     fake.does("open('outputs/report', 'w').write('by file')\n" + tell(claude_result("done")))
