@@ -53,6 +53,25 @@ def bus(
 
     log_to_stderr()
     _print(run_async(bench_bus(bus, rate, seconds, records)), as_json)
+def messages(
+    bus: Bus = "",
+    rate: Annotated[int, typer.Option("--rate", min=1, help="Messages a second.")] = 500,
+    seconds: Annotated[float, typer.Option("--seconds", min=1, help="For how long.")] = 10,
+    instances: Annotated[int, typer.Option("--instances", min=1, help="So many at work, to which they go.")] = 20,
+    workspaces: Annotated[int, typer.Option("--workspaces", min=1, help="Spread over so many workspaces.")] = 4,
+    agent: Annotated[str, typer.Option("--agent", metavar="inline|process", help="Where the scripts run.")] = "inline",
+    as_json: Json = False,
+) -> None:
+    """Send messages to instances at work, until each is acknowledged, on a namespace of their own."""
+    from services.cli.bench.messages import bench_messages
+    from services.cli.failure import Wrong
+    from services.cli.loop import run_async
+    from services.cli.terminal import log_to_stderr
+
+    if agent not in ("inline", "process"):
+        raise Wrong(f"--agent is inline or process, not {agent!r}")
+    log_to_stderr()
+    _print(run_async(bench_messages(bus, rate, seconds, instances, workspaces, agent)), as_json)
 
 
 @app.command()
