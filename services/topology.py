@@ -17,13 +17,14 @@ from services.health.watch import WATCH
 from services.orchestrator.artifacts import ARTIFACTS
 from services.orchestrator.reviews import REVIEWS
 from services.orchestrator.runs import RUNS
+from services.orchestrator.schedules import SCHEDULES
 from services.records import data, event, review, task, telemetry
 from services.records.message import REQUESTS
 from services.router.conversations import CONVERSATIONS
 from services.router.roster import ROSTER
 
 ROLES: tuple[Role[Any], ...] = (
-    *(RUNS, ARTIFACTS, REVIEWS, ROSTER, CONVERSATIONS),
+    *(RUNS, SCHEDULES, ARTIFACTS, REVIEWS, ROSTER, CONVERSATIONS),
     *(POOL, BUDGETS, INSTANCES, PROFESSIONS, WATCH, ACCESS),
 )
 

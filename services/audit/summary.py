@@ -128,6 +128,13 @@ _LINES: Mapping[str, Callable[[Any], str]] = {
         ("TaskMessageRequested", "EventMessageRequested", "DataMessageRequested", "ReviewMessageRequested"),
         lambda record: f"{record.message_type} to {record.target_instance}",
     ),
+    "ScheduledRunRequested": lambda record: f"{record.run_id} by the schedule {record.schedule_id}",
+    "ScheduledRunEnded": lambda record: f"{record.run_id} of the schedule {record.schedule_id}: {record.status}",
+    **dict.fromkeys(
+        ("ScheduleCreated", "ScheduledRunQueued", "ScheduledRunCancelled"), lambda record: record.schedule_id
+    ),
+    "ScheduleChanged": lambda record: _because(f"{record.schedule_id} {record.status}", record),
+    "ScheduledRunSkipped": lambda record: _because(record.schedule_id, record),
     "MessageSent": _message_sent,
     "MessageReceived": lambda record: f"{record.message_id[:12]} by {record.instance_id}",
     "MessageAcknowledged": lambda record: f"{record.message_id[:12]} by {record.instance_id}",

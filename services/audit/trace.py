@@ -11,6 +11,7 @@ from services.audit.summary import summarise
 from services.records.data import RECORDS as DATA
 from services.records.event import RECORDS as EVENT
 from services.records.review import RECORDS as REVIEW
+from services.records.schedule import ScheduledRunRequested
 from services.records.task import RECORDS as TASK
 from services.records.task import RunForkRequested, RunRefused, RunRequested, RunStarted, run_id_of
 
@@ -96,7 +97,7 @@ class _Growth:
         return root
 
     def _root(self) -> Envelope:
-        for kind in (RunRequested | RunForkRequested, RunStarted | RunRefused):
+        for kind in (RunRequested | RunForkRequested | ScheduledRunRequested, RunStarted | RunRefused):
             if found := next((e for e in self._named if isinstance(e.record, kind)), None):
                 return found
         raise NothingToTrace(f"no record names a run {self._run_id}")

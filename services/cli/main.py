@@ -27,6 +27,7 @@ from services.cli import (
     replay,
     reviews,
     run,
+    schedules,
     schemas,
     service,
     state,
@@ -66,6 +67,7 @@ app.add_typer(tasks.app, name="tasks")
 app.add_typer(reviews.app, name="reviews")
 app.add_typer(artifacts.app, name="artifacts")
 app.add_typer(messages.app, name="messages")
+app.add_typer(schedules.app, name="schedules")
 app.command()(trace.trace)
 app.command()(why.why)
 app.command()(replay.replay)

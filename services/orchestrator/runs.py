@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 
 from bus.deadline import Deadlines
 from bus.decider import Draft, Role
-from bus.record import DeadlineReached, Envelope, Record
+from bus.record import Ask, DeadlineReached, Envelope, Record
 from services.orchestrator import agenda
 from services.orchestrator.asking import request
 from services.orchestrator.definition import definition_of
@@ -35,10 +35,11 @@ from services.orchestrator.mapping import wanted
 from services.orchestrator.run import RETRYING, SPLIT, WAITING, WORKING, Execution, Run, Runs
 from services.orchestrator.run_deadlines import GO_ON, RETRY, RUN, WAIT, parts_of
 from services.orchestrator.run_facts import SAYS, evolve
-from services.orchestrator.starting import start
+from services.orchestrator.starting import start, start_scheduled
 from services.orchestrator.turn import Entry, Turn
 from services.records.permission import find_lack
 from services.records.review import ReviewClosed
+from services.records.schedule import ScheduledRunCancelled, ScheduledRunRequested
 from services.records.task import (
     AskRefused,
     ResultRefused,
@@ -59,6 +60,8 @@ def needs(state: Runs, heard: Envelope) -> tuple[str, ...]:
     record = heard.record
     if isinstance(record, RunRequested):
         return (record.definition,)
+    if isinstance(record, ScheduledRunRequested):
+        return (record.start.definition,)
     if isinstance(record, RunForkRequested):
         return (record.definition,) if record.definition else ()
     run_id = parts_of(record.id)[1] if isinstance(record, DeadlineReached) else record.run_id
@@ -167,7 +170,7 @@ def _hear_review(draft: Draft[Runs], heard: Envelope) -> None:
 
 
 def _hear_cancel(draft: Draft[Runs], heard: Envelope) -> None:
-    asked: RunCancelRequested = heard.record
+    asked: RunCancelRequested | ScheduledRunCancelled = heard.record
     run = _asked_run(draft, heard, asked.workspace_id, asked.run_id)
     if run is None:
         return
@@ -227,7 +230,7 @@ def _asked_run(draft: Draft[Runs], heard: Envelope, workspace_id: str, run_id: s
     if heard.id in draft.state.seen:
         return None
     run = draft.state.live.get(run_id)
-    lack = find_lack(heard.record)
+    lack = find_lack(heard.record) if isinstance(heard.record, Ask) else ""  # a fact was permitted before
     if run is not None and run.workspace_id == workspace_id and not lack:
         return run
     _refuse(draft, heard, workspace_id, run_id, lack or f"workspace `{workspace_id}` has no run {run_id} under way")
@@ -288,8 +291,10 @@ def _try_again(turn: Turn, execution: Execution) -> None:
 
 _DECISIONS: Mapping[type[Record], Callable[[Draft[Runs], Envelope], None]] = {
     RunRequested: start,
+    ScheduledRunRequested: start_scheduled,
     RunForkRequested: fork,
     RunCancelRequested: _hear_cancel,
+    ScheduledRunCancelled: _hear_cancel,
     SignalRequested: _hear_signal,
     TaskAnswerRequested: _hear_answer,
     TaskCompleted: _hear_completed,

@@ -16,6 +16,7 @@ from services.orchestrator.tokens import Play
 from services.orchestrator.turn import Turn
 from services.records.content import Artifact
 from services.records.permission import find_lack
+from services.records.schedule import ScheduledRunRequested
 from services.records.task import RunForkRequested, RunFound, RunRefused, RunRequested, RunStarted, run_id_of
 
 RUNS_MAX = 20_000
@@ -29,26 +30,44 @@ REASON_CHARS_MAX = 4_000
 
 def start(draft: Draft[Runs], heard: Envelope) -> None:
     """Start a run, or say why not; an ask that was answered before leads to nothing, nor does a key to a second run."""
-    asked: RunRequested = heard.record
-    run_id = run_id_of(heard.id)
+    _answer(draft, heard.record, heard.id)
+
+
+def start_scheduled(draft: Draft[Runs], heard: Envelope) -> None:
+    """Start the run that a schedule was due for, under an id that follows from the schedule and the time."""
+    due: ScheduledRunRequested = heard.record
+    asked = RunRequested(
+        workspace_id=due.workspace_id,
+        actor=due.actor,
+        workflow_id=due.start.workflow_id,
+        definition=due.start.definition,
+        inputs=due.start.inputs,
+        professions=due.start.professions,
+        tags={**due.start.tags, "schedule": due.schedule_id},
+    )
+    _answer(draft, asked, due.start_id)
+
+
+def _answer(draft: Draft[Runs], asked: RunRequested, ask_id: str) -> None:
+    run_id = run_id_of(ask_id)
     if run_id in draft.state.seen or run_id in draft.state.live:
         return
     body = body_of(asked) if asked.idempotency_key else ""
     try:
         check_permission(asked)
-        if answer_again(draft, asked, heard.id, body):
+        if answer_again(draft, asked, ask_id, body):
             return
         check_room(draft.state, asked.workspace_id)
     except Refusal as refusal:
-        refuse(draft, asked, heard.id, str(refusal))
+        refuse(draft, asked, ask_id, str(refusal))
         return
     try:
         definition = read(draft, asked.definition)
         inputs = tuple(inputs_of_run(definition.root.inputs, asked.inputs))
     except Refusal as refusal:
-        refuse(draft, asked, heard.id, str(refusal), key=asked.idempotency_key, body=body)
+        refuse(draft, asked, ask_id, str(refusal), key=asked.idempotency_key, body=body)
         return
-    _start(draft, asked, heard.id, definition, inputs, body)
+    _start(draft, asked, ask_id, definition, inputs, body)
 
 
 def check_permission(asked: RunRequested | RunForkRequested) -> None:

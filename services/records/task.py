@@ -1,7 +1,7 @@
 """TaskChannel: runs, their tasks, assignments and results, and messages, each in a module and gathered here."""
 
 from bus.record import Record
-from services.records import fork, message, roster, run
+from services.records import fork, message, roster, run, schedule
 from services.records.fork import ForkPlanned, RunForkRequested, StateReused
 from services.records.message import (
     CorrespondentChanged,
@@ -119,4 +119,7 @@ __all__ = [
     "run_id_of",
 ]
 
-RECORDS: tuple[type[Record], ...] = (*run.RECORDS, *fork.RECORDS, *roster.RECORDS, *message.RECORDS)
+RECORDS: tuple[type[Record], ...] = (
+    *(*run.RECORDS, *fork.RECORDS, *roster.RECORDS),
+    *(*message.RECORDS, *schedule.RECORDS),
+)

@@ -22,6 +22,7 @@ from services.gateway.views.nodes import NodeView
 from services.gateway.views.professions import ProfessionView
 from services.gateway.views.reviews import ReviewView
 from services.gateway.views.runs import RunView
+from services.gateway.views.schedules import ScheduleView
 from services.gateway.views.tasks import TaskView
 from services.gateway.views.warm_pools import WarmPoolView
 from services.records import LANGUAGE
@@ -35,11 +36,12 @@ class Reading:
         self.instances, self.runs, self.reviews, self.tasks = InstanceView(), RunView(), ReviewView(), TaskView()
         self.nodes, self.alarms, self.professions = NodeView(), AlarmView(), ProfessionView()
         self.keys, self.cases, self.budgets, self.messages = KeyView(), CaseView(), BudgetView(), MessageView()
-        self.warm_pools = WarmPoolView()
+        self.warm_pools, self.schedules = WarmPoolView(), ScheduleView()
         self.answers = AnswerView(LANGUAGE)
         views = (
             *(self.instances, self.runs, self.reviews, self.tasks, self.nodes, self.alarms),
-            *(self.professions, self.keys, self.cases, self.budgets, self.messages, self.warm_pools, self.answers),
+            *(self.professions, self.keys, self.cases, self.budgets, self.messages, self.warm_pools),
+            *(self.schedules, self.answers),
         )
         self.followers = {channel: Follower(log, codec, channel, views) for channel in STATE_CHANNELS}
 
