@@ -27,6 +27,7 @@ from services.gateway.resources import (
     records,
     reviews,
     runs,
+    schedules,
     streams,
     tasks,
     workflows,

@@ -53,6 +53,9 @@ def bus(
 
     log_to_stderr()
     _print(run_async(bench_bus(bus, rate, seconds, records)), as_json)
+
+
+@app.command()
 def messages(
     bus: Bus = "",
     rate: Annotated[int, typer.Option("--rate", min=1, help="Messages a second.")] = 500,

@@ -28,6 +28,7 @@ id: answering
 stages:
   - {id: a, profession: qa_engineer, with: {script: [{expect: {type: request, within: 60s, reply: {answer: 42}}}]}}
 """
+TICK = "id: tick\nstages: [{id: stop, kind: end, end: {status: completed}}]\n"
 SLOW = "id: slow\nstages: [{id: a, profession: developer, with: {script: [{delay: 60s}]}}]\n"
 POET = """
 profession:
@@ -127,6 +128,37 @@ def test_a_message_is_sent_answered_and_listed(system: Program, data: Path, claw
         assert (found.code, found.err.count("\n")) == (2, 1)
     refused = clawx("messages", "send", "room:one", "x")
     assert (refused.code, "is no address" in refused.err) == (1, True)
+
+
+def test_a_schedule_starts_runs_until_it_is_paused(system: Program, clawx: Clawx) -> None:
+    Path("tick.yaml").write_text(TICK)
+    made = clawx(
+        "schedules", "create", "tick.yaml", "--every", "1s", "--overlap", "queue", "--tag", "team=red", "--json"
+    )
+    assert made.code == 0, made.err
+    assert json.loads(made.out)["schedule_id"] == "tick"
+
+    def done() -> Any:
+        row = json.loads(clawx("schedules", "show", "tick", "--json").out)
+        ended = [start["run_id"] for start in row["starts"] if start["status"] == "completed"]
+        return ended if len(ended) >= 2 else None
+
+    run_ids = eventually_blocking(done, 40, "two runs by the clock")
+    trace = clawx("trace", run_ids[0]).out
+    assert "ScheduledRunRequested" in trace.splitlines()[0], "the trace begins with what started the run"
+    listed = [
+        json.loads(line) for line in clawx("workflows", "list", "--tag", "schedule=tick", "--json").out.splitlines()
+    ]
+    assert set(run_ids) <= {each["run_id"] for each in listed}
+    for change in ("pause", "resume", "trigger", "delete"):
+        changed = clawx("schedules", change, "tick", "--json")
+        assert changed.code == 0, changed.err
+    assert "tick" not in clawx("schedules", "list").out
+    again = clawx("schedules", "pause", "tick")
+    assert (again.code, "has no schedule tick" in again.err) == (1, True)
+    for wrong in (("--cron", "61 * * * *"), ("--every", "soon"), (), ("--every", "1s", "--time-zone", "Mars")):
+        found = clawx("schedules", "create", "tick.yaml", *wrong)
+        assert (found.code, found.err.count("\n")) == (2, 1), found.err
 
 
 def test_instances_are_made_listed_and_ended(system: Program, clawx: Clawx) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -164,6 +165,47 @@ async def test_a_message_that_cannot_be_sent_is_answered_with_a_sentence(api: Se
 
 async def _received(api: Served, path: str) -> bool:
     return bool((await api.call("GET", path)).body["status"] == "received")
+
+
+async def test_a_schedule_is_made_triggered_shown_paused_and_deleted(api: Served) -> None:
+    draft = {"schedule_id": "nightly", "workflow": FLOW, "inputs": {"name": "world"}, "cron": "0 2 * * *"}
+    made = await api.call("POST", "/schedules", {**draft, "time_zone": "Asia/Shanghai"})
+    assert (made.status, made.body["answer"]) == (201, "ScheduleCreated"), made.body
+    again = await api.call("POST", "/schedules", draft)
+    assert (again.status, "already" in again.body["detail"]) == (409, True)
+    path = made.headers["Location"].removeprefix("/api/v1")
+    started = await api.call("POST", "/schedules/nightly/trigger")
+    assert (started.status, started.body["answer"]) == (200, "ScheduledRunRequested")
+
+    async def ended() -> Any:
+        shown = (await api.call("GET", path)).body
+        return shown if [each["status"] for each in shown["starts"]] == ["completed"] else None
+
+    shown = await eventually(ended)
+    assert (shown["time_zone"], shown["overlap"], shown["started"]) == ("Asia/Shanghai", "skip", 1)
+    run = (await api.call("GET", f"/runs/{shown['starts'][0]['run_id']}")).body
+    assert run["status"] == "completed"
+    assert (await api.call("POST", "/schedules/nightly/pause")).status == 200
+    listed = (await api.call("GET", "/schedules")).body["items"]
+    assert [(each["schedule_id"], each["status"], each["next_due_at"]) for each in listed] == [
+        ("nightly", "paused", None)
+    ]
+    assert (await api.call("POST", "/schedules/nightly/resume")).status == 200
+    assert (await api.call("DELETE", "/schedules/nightly")).status == 200
+    assert (await api.call("GET", "/schedules")).body["items"] == []
+    assert (await api.call("DELETE", "/schedules/nightly")).status == 409
+
+
+async def test_what_is_no_schedule_is_answered_with_a_sentence(api: Served) -> None:
+    draft = {"schedule_id": "x", "workflow": FLOW, "inputs": {"name": "world"}}
+    for more, status, words in (
+        ({}, 409, "either a cron expression or an interval"),
+        ({"cron": "0 25 * * *"}, 409, "bad hour"),
+        ({"every": "soon"}, 422, "soon"),
+        ({"every": "10m", "time_zone": "Mars"}, 409, "no time zone"),
+    ):
+        refused = await api.call("POST", "/schedules", {**draft, **more})
+        assert (refused.status, words in refused.body["detail"]) == (status, True), refused.body
 
 
 async def test_the_same_key_gives_the_same_answer_and_never_that_of_another_call(api: Served) -> None:
