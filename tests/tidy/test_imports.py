@@ -32,7 +32,8 @@ _VALUES = ("channel", "deadline", "decider", "digest", "errors", "fence", "memor
 BUS_VALUES = {f"bus.{name}" for name in _VALUES}
 
 PURE_LIBRARIES = {
-    *("immutables", "pydantic"),
+    *("immutables", "pydantic", "cronsim"),
+    "zoneinfo",  # reads what is the same for everybody who has the same edition of it
     *("__future__", "abc", "base64", "bisect", "collections", "dataclasses", "datetime", "decimal", "enum"),
     *("fractions", "functools", "hashlib", "heapq", "itertools", "json", "math", "operator", "re", "statistics"),
     *("string", "struct", "types", "typing", "unicodedata"),
