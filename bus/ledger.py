@@ -107,8 +107,9 @@ class Ledger:
         return True
 
     def acknowledge(self, addressee: Peer, number: int) -> None:
-        """The addressee has decided all posts below this number."""
-        if number <= self.acknowledged.get(addressee, 0):
+        """The addressee has decided all posts below this number. What nobody was sent, nobody can have decided: anybody
+        can append such a word."""
+        if not self.acknowledged.get(addressee, 0) < number <= self._numbers.get(addressee, 0):
             return
         self.acknowledged[addressee] = number
         posts = self.open_posts.get(addressee, deque())

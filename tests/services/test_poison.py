@@ -9,7 +9,7 @@ import pytest
 from bus.channel import STATE_CHANNELS, Partition
 from bus.codec import Codec
 from bus.log import Log, Raw
-from bus.record import Ask, InputQuarantined, Origin
+from bus.record import Ask, Claimed, InputQuarantined, Origin, PostAcknowledged, Record
 from services.definitions.workflow import read_workflow
 from services.records import language_codec
 from services.records.task import RunEnded, RunRequested, run_id_of
@@ -28,7 +28,7 @@ class Unheard(Ask, channel="task"):
 
 
 def poison() -> list[Raw]:
-    """Nothing at all, a known ask whose body is torn, and one of an unknown type."""
+    """Nothing at all, a known ask whose body is torn, one of an unknown type, and a claim that says no epoch."""
     torn = language_codec().encode(
         RunRequested(workspace_id="default", workflow_id="w", definition="d"),
         record_id="torn",
@@ -39,7 +39,33 @@ def poison() -> list[Raw]:
     unknown = Codec((Unheard,)).encode(
         Unheard(workspace_id="default"), record_id="unknown", origin=Origin("ask"), time_ms=1, trace="a" * 32
     )
-    return [Raw(b"", b"", (), 0), torn._replace(value=torn.value[:-3]), unknown]
+    garbled = Origin("claim", "orchestrator.runs", "stranger", 1)
+    claim = language_codec().encode(
+        Claimed(role="orchestrator.runs", session="stranger", epoch=1),
+        record_id="claim",
+        origin=garbled,
+        time_ms=1,
+        trace="a" * 32,
+    )
+    headers = tuple((name, value.replace(b"|1|", b"|one|")) for name, value in claim.headers)
+    return [Raw(b"", b"", (), 0), torn._replace(value=torn.value[:-3]), unknown, claim._replace(headers=headers)]
+
+
+def strangers() -> list[Raw]:
+    """Well-formed words that are nobody's to say: claims of the past and of the future, a fact, an acknowledgement."""
+    role, codec = "orchestrator.runs", language_codec()
+    records: list[tuple[Record, Origin]] = [
+        (Claimed(role=role, session="stranger", epoch=epoch), Origin("claim", role, "stranger", epoch))
+        for epoch in (0, 1, 7, 2**31)
+    ]
+    ended = RunEnded(workspace_id="default", run_id="r", status="completed")
+    records.append((ended, Origin("fact", role, "stranger", 1, 0)))
+    acknowledged = PostAcknowledged(sender=role, role="router.roster", partition=0, number=2**40)
+    records.append((acknowledged, Origin("report")))
+    return [
+        codec.encode(record, record_id=f"stranger-{number}", origin=origin, time_ms=1, trace="a" * 32)
+        for number, (record, origin) in enumerate(records)
+    ]
 
 
 async def append_poison(log: Log) -> list[str]:
@@ -68,6 +94,9 @@ async def test_what_nobody_can_read_is_set_aside_once_and_the_partition_goes_on(
     settings = Settings(data=tmp_path / "data", partitions=1)
     async with hosted(settings, node=False) as system:
         await system.decides()
+        appender = await system.log.appender()
+        await appender.append(Partition("task", 0), strangers())
+        await appender.close()
         at = await append_poison(system.log)
         assert await run_to_its_end(system) == "completed"
         named = {channel: role.name for role in ROLES for channel in role.quarantines}
