@@ -81,6 +81,18 @@ def _picked(pick: Any) -> str:
     return f" (chosen by {pick.chosen_by} of {ranked})" if pick.chosen_by else f" (as {ranked})"
 
 
+def _tranche(record: Any) -> str:
+    amounts = [("tokens", record.tokens), ("cost_micros", record.cost_micros)]
+    told = " and ".join(f"{amount} {unit}" for unit, amount in amounts if amount >= 0) or "no limit"
+    return f"tranche {record.number}: {told}" + (", the last" if getattr(record, "final", False) else "")
+
+
+def _usage_reported(record: Any) -> str:
+    usage = record.usage
+    used = f"{usage.input_tokens + usage.output_tokens} tokens and {usage.cost_micros} cost_micros"
+    return f"of tranche {record.number}: {used if record.known else 'nobody knows how much'}"
+
+
 def _stage_completed(record: Any) -> str:
     tries = f" in {record.attempts} attempts" if record.attempts > 1 else ""
     return f"{_stage(record)}{tries}{_written(record)}"
@@ -119,6 +131,10 @@ _LINES: Mapping[str, Callable[[Any], str]] = {
     "TaskQueued": lambda record: f"{_stage(record.work)}: {record.reason}",
     "TaskDoubted": lambda record: f"{_stage(record.work)}: {record.reason}",
     "TaskCompleted": _task_completed,
+    "TrancheGranted": _tranche,
+    "TrancheSettled": _tranche,
+    "UsageReported": _usage_reported,
+    "BudgetCrossed": lambda record: f"{record.subject} at {record.percent} %: {record.spent} of {record.limit}",
     "StageStarted": _stage,
     "StageCompleted": _stage_completed,
     "StageEnded": _stage_ended,

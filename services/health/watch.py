@@ -3,17 +3,21 @@
 A subject is watched from `InstanceReady` or `NodeAccepted` on until its end. The first missed lease makes it late and
 raises an alarm; heard again it has recovered; silent for `GRACE_LEASES` more it is lost, which is final for this
 session and incarnation. The alarm is cleared once, when the subject recovers or is watched no more. Reports about
-another session or incarnation, or older than what is known, are ignored.
+another session or incarnation, or older than what is known, are ignored. What a budget crosses is an alarm too.
 """
 
 from collections.abc import Callable, Mapping
 
 from bus.decider import Draft, Role
 from bus.record import DeadlineReached, Envelope, Record
+from services.health.spending import alarm, relieve
 from services.health.watch_state import FOLDS, Subject, Watched, epoch_name, evolve, subject_name
 from services.records.event import (
     AlarmCleared,
     AlarmRaised,
+    BudgetClosed,
+    BudgetCrossed,
+    BudgetSet,
     InstanceEnded,
     InstanceReady,
     InstanceStopping,
@@ -219,6 +223,9 @@ _ANSWERS: Mapping[type[Record], Callable[[Draft[Watched], Envelope], None]] = {
     NodeLost: _leave_node,
     LeaseMissed: _suspect,
     LeaseResumed: _trust,
+    BudgetCrossed: alarm,
+    BudgetSet: relieve,
+    BudgetClosed: relieve,
 }
 
 WATCH: Role[Watched] = Role(

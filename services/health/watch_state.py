@@ -22,6 +22,9 @@ from services.records.event import (
 
 Phase = Literal["alive", "late", "lost"]
 
+BUDGET = "budget:"
+"""Before the subjects of alarms on budgets."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
@@ -43,6 +46,7 @@ class Watched:
     """All subjects of a partition, by `subject_name`, which is also the name of their deadline."""
 
     subjects: Map[str, Subject] = Map()
+    spending: Map[str, str] = Map()  # alarms that stand on budgets, by `alarm_name`
     seen: Seen = Seen()  # those that are watched no more
     deadlines: Deadlines = Deadlines()
 
@@ -50,6 +54,11 @@ class Watched:
 def subject_name(owner_key: str, subject: str) -> str:
     """What is watched under one name: an instance of a workspace, or a node of a pool."""
     return f"{owner_key} {subject}"
+
+
+def alarm_name(owner_key: str, subject: str, rule: str) -> str:
+    """An alarm on a budget."""
+    return f"{owner_key} {subject} {rule}"
 
 
 def epoch_name(owner_key: str, subject: str, session: str, incarnation: int) -> str:
@@ -104,10 +113,16 @@ def _fold_recovered(state: Watched, fact: SubjectRecovered, time_ms: int) -> Wat
 
 
 def _fold_raised(state: Watched, fact: AlarmRaised, time_ms: int) -> Watched:
+    if fact.subject.startswith(BUDGET):
+        name = alarm_name(fact.owner_key, fact.subject, fact.rule)
+        return replace(state, spending=state.spending.set(name, fact.alarm_id))
     return _changed(state, fact, alarm_id=fact.alarm_id, alarm_rule=fact.rule)
 
 
 def _fold_cleared(state: Watched, fact: AlarmCleared, time_ms: int) -> Watched:
+    if fact.subject.startswith(BUDGET):
+        name = alarm_name(fact.owner_key, fact.subject, fact.rule)
+        return replace(state, spending=state.spending.delete(name))
     return _changed(state, fact, alarm_id="", alarm_rule="")
 
 

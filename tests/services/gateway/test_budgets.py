@@ -66,6 +66,12 @@ async def test_what_a_script_says_it_used_is_spent_and_the_next_run_is_refused(a
     assert (await budgets(api))["workspace"]["refused"] == 1
     assert [each.percent for each in await told(api, BudgetCrossed)] == [50, 80, 100]
 
+    async def alarmed() -> bool:
+        items = (await api.call("GET", "/alarms")).body["items"]
+        return [each["rule"] for each in items] == ["tokens_50", "tokens_80", "tokens_100"]
+
+    await eventually(alarmed)
+
 
 async def spends(api: Served, subject: str, tokens: int) -> bool:
     found = (await budgets(api)).get(subject, {"tokens": {"spent": -1, "granted": -1}})["tokens"]
