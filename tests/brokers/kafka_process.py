@@ -43,6 +43,7 @@ class KafkaProcess:
     """
 
     protocol = "PLAINTEXT"
+    heap = ("-Xms512m", "-Xmx1g")
 
     def __init__(self, jars: Path, home: Path) -> None:
         self._jars = jars
@@ -118,13 +119,22 @@ class KafkaProcess:
             subprocess.run([*tool, "format", *options], check=True, stdout=output, stderr=output)
 
     def _launch(self) -> None:
-        command = [*self._java("-Xms512m", "-Xmx1g", main="kafka.Kafka"), str(self._properties)]
+        self.spawn()
+        self.wait_ready()
+
+    def spawn(self) -> None:
+        """Start the process and do not wait."""
+        command = [*self._java(*self.heap, main="kafka.Kafka"), str(self._properties)]
         with self.output.open("ab") as output:
             self._process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
             )
+
+    def wait_ready(self) -> None:
+        """Return when a spawned one serves clients."""
         try:
             eventually_blocking(self._is_decided, READY_TIMEOUT_S, what=f"a Kafka broker on {self.bootstrap}")
+            assert self._process
             assert self._process.poll() is None, f"the broker ended; its log says: {self.output.read_text()[-2000:]}"
         except BaseException:
             self.kill()
