@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from bus.record import Envelope, Record
 from services.records.content import Artifact
@@ -12,7 +12,9 @@ from services.records.fork import Fork
 from services.records.task import (
     AttemptFailed,
     RunEnded,
+    RunPaused,
     RunRefused,
+    RunResumed,
     RunStarted,
     StageCompleted,
     StageEnded,
@@ -35,9 +37,13 @@ WATCHED: tuple[type[Record], ...] = (
     StageCompleted,
     StageEnded,
     StateReused,
+    RunPaused,
+    RunResumed,
     RunEnded,
 )
 """What the progress of a run is folded from, all of it on the TaskChannel and under the key of its workspace."""
+
+RunRecord: TypeAlias = RunStarted | RunRefused | RunEnded | StateReused | RunPaused | RunResumed
 
 ENDED = frozenset({"completed", "failed", "skipped", "cancelled"})
 LINE_CHARS_MAX = 200
@@ -80,7 +86,7 @@ class Progress:
         self.workflow_id = ""
         self.definition = ""  # digest
         self.fork: Fork | None = None  # where it comes from, if it is one
-        self.status = "requested"  # running, then completed, failed, cancelled or refused
+        self.status = "requested"  # running, paused, then completed, failed, cancelled or refused
         self.reason = ""
         self.started_at_ms = 0
         self.ended_at_ms = 0
@@ -101,7 +107,7 @@ class Progress:
         if not self.concerns(record):
             return None
         match record:
-            case RunStarted() | RunRefused() | RunEnded() | StateReused():
+            case RunStarted() | RunRefused() | RunEnded() | StateReused() | RunPaused() | RunResumed():
                 self._apply_run(record, time_ms)
                 return None
             case TaskRequested():
@@ -127,9 +133,12 @@ class Progress:
         work = getattr(record, "work", None)
         return (work.run_id if work else getattr(record, "run_id", "")) == self.run_id
 
-    def _apply_run(self, record: RunStarted | RunRefused | RunEnded | StateReused, time_ms: int) -> None:
+    def _apply_run(self, record: RunRecord, time_ms: int) -> None:
         if isinstance(record, StateReused):
             self._reuse(record)
+            return
+        if isinstance(record, RunPaused | RunResumed):
+            self.status = "paused" if isinstance(record, RunPaused) else "running"
             return
         self.workspace_id = record.workspace_id
         if isinstance(record, RunStarted):

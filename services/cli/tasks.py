@@ -11,6 +11,7 @@ from services.cli.failure import Failed, Wrong
 from services.cli.option import Bus, Data, Json, Server, read_settings
 
 if TYPE_CHECKING:
+    from bus.client import Bus as OpenBus
     from services.audit.tasks import Task
     from services.settings import Settings
 
@@ -108,3 +109,48 @@ async def _answer(settings: Settings, task_id: str, result: str, outputs: dict[s
         if not isinstance(said, StageCompleted):
             raise Failed(said.reason)
         return found
+
+
+@app.command()
+def cancel(
+    task: Annotated[str, typer.Argument(metavar="TASK", help="Id of the task, as `clawx trace RUN` shows it.")],
+    reason: Annotated[str, typer.Option("--reason", help="Kept in the log.")] = "",
+    bus: Bus = "",
+    server: Server = "",
+    data: Data = None,
+    as_json: Json = False,
+) -> None:
+    """End one execution of a stage without a result; what it led to is skipped and its run goes on."""
+    from services.cli.loop import run_async
+    from services.cli.terminal import print_json, print_line
+
+    run_id, stage = run_async(_cancel(read_settings(bus, server, data), task, reason))
+    if as_json:
+        print_json({"task_id": task, "run_id": run_id, "stage": stage})
+    else:
+        print_line(f"{task}  {stage} of {run_id} is cancelled")
+
+
+async def _cancel(settings: Settings, task_id: str, reason: str) -> tuple[str, str]:
+    from services.cli.answer import ask
+    from services.cli.connection import asking
+    from services.records.task import AskRefused, StageEnded, StageStopping, TaskCancelRequested
+
+    async with asking(settings) as bus:
+        workspace_id, run_id = await _owner_of(bus, task_id)
+        request = TaskCancelRequested(workspace_id=workspace_id, run_id=run_id, task_id=task_id, reason=reason)
+        said = (await ask(bus, request, (StageEnded, StageStopping, AskRefused), key=workspace_id)).record
+        if isinstance(said, AskRefused):
+            raise Failed(said.reason)
+        return run_id, said.stage
+
+
+async def _owner_of(bus: OpenBus, task_id: str) -> tuple[str, str]:
+    """Workspace and run of a task."""
+    from services.records.task import StageStarted, TaskRequested
+
+    async for each in bus.subscribe("task", [TaskRequested, StageStarted], live=False):
+        record = each.record
+        if record.task_id == task_id:
+            return record.workspace_id, record.work.run_id if isinstance(record, TaskRequested) else record.run_id
+    raise Wrong(f"there is no task {task_id}")

@@ -13,7 +13,10 @@ from services.cli.option import WORKSPACE_DEFAULT, Bus, Data, Json, Server, Work
 from services.cli.run import File, Inputs, Key, Tags, read_wish
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from bus.client import Bus as OpenBus
+    from bus.record import Ask, Record
     from services.audit.runs import Run
     from services.cli.run_request import Asked, Wish
     from services.definitions.problem import Problem
@@ -170,6 +173,65 @@ async def _cancel(settings: Settings, run_id: str, reason: str) -> str:
         await bus.publish(request)
         end = await wait_for(bus, "task", [RunEnded], lambda each: each.record.run_id == run_id, key=run.workspace_id)
         return str(end.record.status)
+
+
+@app.command()
+def pause(
+    run_id: RunId,
+    reason: Annotated[str, typer.Option("--reason", help="Kept in the log.")] = "",
+    bus: Bus = "",
+    server: Server = "",
+    data: Data = None,
+    as_json: Json = False,
+) -> None:
+    """Let nothing new begin in a run; what is under way ends and counts, and the run's time stands still."""
+    from services.records.task import RunPaused, RunPauseRequested
+
+    _change(
+        read_settings(bus, server, data),
+        run_id,
+        lambda workspace: RunPauseRequested(workspace_id=workspace, run_id=run_id, reason=reason),
+        RunPaused,
+        "paused",
+        as_json,
+    )
+
+
+@app.command()
+def resume(run_id: RunId, bus: Bus = "", server: Server = "", data: Data = None, as_json: Json = False) -> None:
+    """Let a paused run go on."""
+    from services.records.task import RunResumed, RunResumeRequested
+
+    _change(
+        read_settings(bus, server, data),
+        run_id,
+        lambda workspace: RunResumeRequested(workspace_id=workspace, run_id=run_id),
+        RunResumed,
+        "running",
+        as_json,
+    )
+
+
+def _change(
+    settings: Settings, run_id: str, request: Callable[[str], Ask], answer: type[Record], status: str, as_json: bool
+) -> None:
+    from services.cli.loop import run_async
+    from services.cli.terminal import print_json, print_line
+
+    run_async(_ask_for(settings, run_id, request, answer))
+    print_json({"run_id": run_id, "status": status}) if as_json else print_line(f"{run_id}  {status}")
+
+
+async def _ask_for(settings: Settings, run_id: str, request: Callable[[str], Ask], answer: type[Record]) -> None:
+    from services.cli.answer import ask
+    from services.cli.connection import asking
+    from services.records.task import AskRefused
+
+    async with asking(settings) as bus:
+        run = await _find_run(bus, run_id)
+        said = (await ask(bus, request(run.workspace_id), [answer, AskRefused], key=run.workspace_id)).record
+        if isinstance(said, AskRefused):
+            raise Failed(said.reason)
 
 
 @app.command()

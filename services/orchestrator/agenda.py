@@ -19,11 +19,12 @@ def say(turn: Turn, due: Entry) -> None:
     if execution is not None and (execution.status == CANCELLED or due.what == "cancel"):
         _cancel(turn, execution)
         return
+    if execution is not None and turn.run.is_stopping(execution):
+        cancel(turn, execution, NEEDLESS)  # whatever is due of it, so that it is due no longer
+        return
     match due.what:
         case "begin":
-            if execution is not None and turn.run.is_stopping(execution):
-                cancel(turn, execution, NEEDLESS)
-            elif turn.run.is_item(due.stage, due.item):
+            if turn.run.is_item(due.stage, due.item):
                 begin_anew(turn, due.stage, due.execution, due.item)
             else:
                 begin(turn, due.stage, due.execution, due.item)

@@ -120,7 +120,8 @@ def _begin_wait(turn: Turn, stage: Stage, number: int, item: int, mutexes: tuple
             turn.later(lambda: trigger(turn, stage.id, number, item, result))
     else:
         until_ms = awaited.until_ms if awaited.until_ms is not None else turn.now_ms + (awaited.for_ms or 0)
-        wait(turn, stage, number, item, "time", until_ms=max(until_ms, 1), mutexes=mutexes)
+        kind = "time" if awaited.until_ms is None else "date"
+        wait(turn, stage, number, item, kind, until_ms=max(until_ms, 1), mutexes=mutexes)
 
 
 def trigger(turn: Turn, name: str, number: int, item: int, result: str) -> None:

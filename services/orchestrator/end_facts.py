@@ -94,6 +94,7 @@ def ended(
         task_id=execution.task_id,
         attempts=execution.attempt,
         instance_id=account.instance_id,
+        ask_id=account.ask_id if status == "cancelled" else "",
         status=status,
         code=code,
         reason=reason[:REASON_CHARS_MAX],

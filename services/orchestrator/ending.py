@@ -180,11 +180,14 @@ def _fail_item(turn: Turn, execution: Execution, code: str, reason: str, account
         stop(turn, whole, "failed", code, f"item {execution.item} failed: {reason}"[:REASON_CHARS_MAX])
 
 
-def leave(turn: Turn, execution: Execution, status: str, code: str, reason: str) -> None:
+def leave(turn: Turn, execution: Execution, status: str, code: str, reason: str, *, ask_id: str = "") -> None:
     """An execution that is under way ends without a result and takes no way on: skipped, or cancelled in time."""
     level = turn.definition.level(execution.stage)
+    told = Account(ask_id=ask_id)
+    if execution.attempt_id:
+        turn.add(cancelling(turn.run, execution, reason))
     if turn.run.is_item(execution.stage, execution.item):
-        turn.add(ended(turn, execution, status, code, reason))
+        turn.add(ended(turn, execution, status, code, reason, account=told))
         return
     play = turn.play(execution.stage, execution.item)
     play.end(level.graph.number[execution.stage], execution.number)
@@ -192,7 +195,7 @@ def leave(turn: Turn, execution: Execution, status: str, code: str, reason: str)
         play,
         level,
         turn.flow(execution.stage, execution.item).item,
-        lambda moves: ended(turn, execution, status, code, reason, moves=moves),
+        lambda moves: ended(turn, execution, status, code, reason, account=told, moves=moves),
         next_in_line(turn, execution),
     )
 
@@ -209,7 +212,9 @@ def cancel(turn: Turn, execution: Execution, reason: str) -> None:
         turn.later(partial(turn.say, entry))
 
 
-def stop(turn: Turn, whole: Execution, status: str, code: str, reason: str, *, told: bool = False) -> None:
+def stop(
+    turn: Turn, whole: Execution, status: str, code: str, reason: str, *, told: bool = False, ask_id: str = ""
+) -> None:
     """An execution with parts is to end so; what it is told first counts, unless the token game has ended it."""
     assert whole.parts is not None, f"{whole.stage} has no parts"
     if whole.parts.stop is not None and (whole.parts.stop.told or not told):
@@ -226,6 +231,7 @@ def stop(turn: Turn, whole: Execution, status: str, code: str, reason: str, *, t
             status=status,
             code=code,
             reason=reason,
+            ask_id=ask_id,
             told=told,
         )
     )

@@ -51,6 +51,13 @@ class Forking(NamedTuple):
     part: int = 0  # the next one
 
 
+class Pause(NamedTuple):
+    """The deadlines of a paused run: how much is left of each, or the date that it waits for."""
+
+    left: Map[str, int] = Map()
+    dates: Map[str, int] = Map()
+
+
 class Run(NamedTuple):
     """A run that has not ended."""
 
@@ -68,6 +75,7 @@ class Run(NamedTuple):
     reason: str = ""
     inner: Inner = NO_INNER
     fork: Forking | None = None  # while it takes over what was done
+    pause: Pause | None = None  # while it is paused
 
     def after(self, game: Game, artifacts: Map[str, Artifact], open_: Map[str, Execution], order: int) -> Run:
         """The run after what happens most often; `_replace` takes twice as long."""
@@ -86,6 +94,7 @@ class Run(NamedTuple):
             self.reason,
             self.inner,
             self.fork,
+            self.pause,
         )
 
     @property

@@ -14,6 +14,7 @@ from services.orchestrator.executions import again, changed, closed, holding, op
 from services.orchestrator.flow import Parts, Stop
 from services.orchestrator.game import ended
 from services.orchestrator.keys import Answer, Keys
+from services.orchestrator.pause_facts import held, released, timed
 from services.orchestrator.reuse_facts import reused
 from services.orchestrator.run import CANCELLED, DUE, RETRYING, SPLIT, WAITING, WORKING, Execution, Forking, Run, Runs
 from services.orchestrator.run_deadlines import GO_ON, RETRY, RUN, WAIT, name_of, set_if
@@ -44,17 +45,29 @@ def _started(state: Runs, fact: task.RunStarted, time_ms: int) -> Runs:
         fork=Forking(fact.fork.run_id, fact.fork.offset, time_ms - fact.fork.time_ms) if fact.fork else None,
     )
     at_ms = time_ms + fact.timeout_ms if fact.timeout_ms else 0
-    timed = state._replace(
+    begun = state._replace(
         seen=state.seen.add(fact.run_id, time_ms),
         deadlines=set_if(state.deadlines, name_of(RUN, fact.run_id), at_ms),
         keys=_with_key(state, fact, "", time_ms),
         counts=state.counted(fact.workspace_id, 1),
     )
-    return _kept(timed, moved(run, "", -1, fact.moves, time_ms), time_ms)
+    return _kept(begun, moved(run, "", -1, fact.moves, time_ms), time_ms)
 
 
 def _reused(state: Runs, fact: task.StateReused, time_ms: int) -> Runs:
     return _kept(state, reused(state.live[fact.run_id], fact, time_ms), time_ms)
+
+
+def _paused(state: Runs, fact: task.RunPaused, time_ms: int) -> Runs:
+    run, deadlines = held(state.live[fact.run_id], state.deadlines, time_ms)
+    seen = state.seen.add(fact.ask_id, time_ms)
+    return _kept(state._replace(seen=seen, deadlines=deadlines), run, time_ms)
+
+
+def _resumed(state: Runs, fact: task.RunResumed, time_ms: int) -> Runs:
+    run, deadlines = released(state.live[fact.run_id], state.deadlines, time_ms)
+    seen = state.seen.add(fact.ask_id, time_ms)
+    return _kept(state._replace(seen=seen, deadlines=deadlines), run, time_ms)
 
 
 def _planned(state: Runs, fact: task.ForkPlanned, time_ms: int) -> Runs:
@@ -88,7 +101,9 @@ def _result_refused(state: Runs, fact: task.ResultRefused, time_ms: int) -> Runs
 def _ending(state: Runs, fact: task.RunEnding, time_ms: int) -> Runs:
     if fact.ask_id:
         state = state._replace(seen=state.seen.add(fact.ask_id, time_ms))
-    run = state.live[fact.run_id]._replace(ending=fact.status, reason=fact.reason, due=(), said=0, fork=None)
+    run = state.live[fact.run_id]._replace(
+        ending=fact.status, reason=fact.reason, due=(), said=0, fork=None, pause=None
+    )
     return _kept(state, run._replace(open=_without_due(run.open)), time_ms)
 
 
@@ -157,8 +172,8 @@ def _waiting(state: Runs, fact: task.StageStarted, time_ms: int) -> Runs:
     else:
         run = run._replace(open=run.open.set(fact.task_id, execution))
     name = name_of(WAIT, fact.run_id, fact.task_id)
-    timed = state._replace(deadlines=set_if(state.deadlines, name, fact.until_ms))
-    return _kept(timed, run, time_ms)
+    run, deadlines = timed(run, state.deadlines, name, fact.until_ms, time_ms)
+    return _kept(state._replace(deadlines=deadlines), run, time_ms)
 
 
 def _with_list(run: Run, execution: Execution, items: task.Items) -> Run:
@@ -168,6 +183,8 @@ def _with_list(run: Run, execution: Execution, items: task.Items) -> Run:
 
 
 def _stopping(state: Runs, fact: task.StageStopping, time_ms: int) -> Runs:
+    if fact.ask_id:
+        state = state._replace(seen=state.seen.add(fact.ask_id, time_ms))
     run = said(state.live[fact.run_id], fact.stage, fact.execution, fact.item)
     execution = run.open[fact.task_id]
     parts = execution.parts
@@ -198,12 +215,12 @@ def _attempt_failed(state: Runs, fact: task.AttemptFailed, time_ms: int) -> Runs
     run = state.live[fact.run_id]
     execution = run.open[fact.task_id]._replace(status=RETRYING, attempt_id="")
     name = name_of(RETRY, fact.run_id, fact.task_id)
-    timed = state._replace(deadlines=set_if(state.deadlines, name, fact.retry_at_ms))
-    return _kept(timed, run._replace(open=run.open.set(fact.task_id, execution)), time_ms)
+    run, deadlines = timed(run, state.deadlines, name, fact.retry_at_ms, time_ms)
+    return _kept(state._replace(deadlines=deadlines), run._replace(open=run.open.set(fact.task_id, execution)), time_ms)
 
 
 def _ended(state: Runs, fact: task.StageCompleted | task.StageEnded, time_ms: int) -> Runs:
-    if isinstance(fact, task.StageCompleted) and fact.ask_id:
+    if fact.ask_id:
         state = state._replace(seen=state.seen.add(fact.ask_id, time_ms))
     if isinstance(fact, task.StageEnded) and (execution := state.live[fact.run_id].open.get(fact.task_id)):
         state = _given_up(state, fact.code, execution.attempt_id, time_ms)
@@ -233,7 +250,7 @@ def _untimed(state: Runs, run: Run, task_id: str) -> Runs:
 def _kept(state: Runs, run: Run, time_ms: int) -> Runs:
     """The state with this run, which goes on at once where something is due, ready or to be cancelled."""
     deadlines = state.deadlines
-    if run.due or run.ending or run.inner.ready or run.fork:
+    if (run.due or run.ending or run.inner.ready or run.fork) and run.pause is None:
         deadlines = deadlines.set(name_of(GO_ON, run.run_id), time_ms)
     elif deadlines.times:
         deadlines = deadlines.clear(name_of(GO_ON, run.run_id))
@@ -244,6 +261,8 @@ _FOLDS: Mapping[type[Fact], Callable[[Runs, Any, int], Runs]] = {
     task.RunStarted: _started,
     task.StateReused: _reused,
     task.ForkPlanned: _planned,
+    task.RunPaused: _paused,
+    task.RunResumed: _resumed,
     task.RunRefused: _refused,
     task.RunFound: _found,
     task.AskRefused: _ask_refused,

@@ -12,8 +12,9 @@ from collections.abc import Callable, Mapping
 
 from bus.deadline import Deadlines
 from bus.decider import Draft, Role
-from bus.record import Ask, DeadlineReached, Envelope, Record
+from bus.record import DeadlineReached, Envelope, Record
 from services.orchestrator import agenda
+from services.orchestrator.asked import asked_run, refuse_ask
 from services.orchestrator.asking import request
 from services.orchestrator.definition import definition_of
 from services.orchestrator.end_facts import Account, cancelling
@@ -32,23 +33,25 @@ from services.orchestrator.flow import NO_INNER
 from services.orchestrator.fork import MEMORY, fork, go_on_forking
 from services.orchestrator.lists import ListInvalid
 from services.orchestrator.mapping import wanted
+from services.orchestrator.pausing import cancel_task, go_on, pause
 from services.orchestrator.run import RETRYING, SPLIT, WAITING, WORKING, Execution, Run, Runs
 from services.orchestrator.run_deadlines import GO_ON, RETRY, RUN, WAIT, parts_of
 from services.orchestrator.run_facts import SAYS, evolve
 from services.orchestrator.starting import start, start_scheduled
 from services.orchestrator.turn import Entry, Turn
-from services.records.permission import find_lack
 from services.records.review import ReviewClosed
 from services.records.schedule import ScheduledRunCancelled, ScheduledRunRequested
 from services.records.task import (
-    AskRefused,
     ResultRefused,
     RunCancelRequested,
     RunEnded,
     RunForkRequested,
+    RunPauseRequested,
     RunRequested,
+    RunResumeRequested,
     SignalRequested,
     TaskAnswerRequested,
+    TaskCancelRequested,
     TaskCompleted,
     TaskFailed,
     TaskLost,
@@ -171,11 +174,11 @@ def _hear_review(draft: Draft[Runs], heard: Envelope) -> None:
 
 def _hear_cancel(draft: Draft[Runs], heard: Envelope) -> None:
     asked: RunCancelRequested | ScheduledRunCancelled = heard.record
-    run = _asked_run(draft, heard, asked.workspace_id, asked.run_id)
+    run = asked_run(draft, heard, asked.workspace_id, asked.run_id)
     if run is None:
         return
     if run.ending:
-        _refuse(draft, heard, asked.workspace_id, asked.run_id, f"the run {asked.run_id} is ending already")
+        refuse_ask(draft, heard, asked.workspace_id, asked.run_id, f"the run {asked.run_id} is ending already")
     elif turn := _turn(draft, run):
         end_run(turn, "cancelled", asked.reason or f"cancelled by {asked.actor or 'somebody'}", ask_id=heard.id)
         turn.finish()
@@ -183,7 +186,7 @@ def _hear_cancel(draft: Draft[Runs], heard: Envelope) -> None:
 
 def _hear_signal(draft: Draft[Runs], heard: Envelope) -> None:
     asked: SignalRequested = heard.record
-    run = _asked_run(draft, heard, asked.workspace_id, asked.run_id)
+    run = asked_run(draft, heard, asked.workspace_id, asked.run_id)
     if run is None:
         return
     waits_for = f"signal:{asked.signal}"
@@ -191,7 +194,7 @@ def _hear_signal(draft: Draft[Runs], heard: Envelope) -> None:
     result = _signal_result(asked)
     if run.ending or not waiting or result is None:
         reason = f"no stage of {asked.run_id} waits for the signal `{asked.signal}`"
-        _refuse(draft, heard, asked.workspace_id, asked.run_id, reason if result else "the payload is no JSON")
+        refuse_ask(draft, heard, asked.workspace_id, asked.run_id, reason if result else "the payload is no JSON")
     elif turn := _turn(draft, run):
         also = tuple([Entry(e.stage, e.number, "trigger", result, e.item) for e in waiting[1:]])
         complete(turn, waiting[0], result, account=Account(ask_id=heard.id, also=also))
@@ -207,13 +210,13 @@ def _signal_result(asked: SignalRequested) -> str | None:
 
 def _hear_answer(draft: Draft[Runs], heard: Envelope) -> None:
     asked: TaskAnswerRequested = heard.record
-    run = _asked_run(draft, heard, asked.workspace_id, asked.run_id)
+    run = asked_run(draft, heard, asked.workspace_id, asked.run_id)
     if run is None:
         return
     execution = run.open.get(asked.task_id)
     if run.ending or execution is None or not _waits(run, execution, "person"):
         reason = f"no task {asked.task_id} of {asked.run_id} waits for a person"
-        _refuse(draft, heard, asked.workspace_id, asked.run_id, reason)
+        refuse_ask(draft, heard, asked.workspace_id, asked.run_id, reason)
     elif turn := _turn(draft, run):
         complete(turn, execution, asked.result, asked.outputs, Account(ask_id=heard.id))
         turn.finish()
@@ -225,20 +228,12 @@ def _waits(run: Run, execution: Execution, waits_for: str) -> bool:
     return waits and not run.is_stopping(execution)
 
 
-def _asked_run(draft: Draft[Runs], heard: Envelope, workspace_id: str, run_id: str) -> Run | None:
-    """The live run that an ask is about; None for one that was answered before or is refused hereby."""
-    if heard.id in draft.state.seen:
-        return None
-    run = draft.state.live.get(run_id)
-    lack = find_lack(heard.record) if isinstance(heard.record, Ask) else ""  # a fact was permitted before
-    if run is not None and run.workspace_id == workspace_id and not lack:
-        return run
-    _refuse(draft, heard, workspace_id, run_id, lack or f"workspace `{workspace_id}` has no run {run_id} under way")
-    return None
-
-
-def _refuse(draft: Draft[Runs], heard: Envelope, workspace_id: str, run_id: str, reason: str) -> None:
-    draft.add(AskRefused(workspace_id=workspace_id, run_id=run_id, ask_id=heard.id, reason=reason))
+def _hear_task_cancel(draft: Draft[Runs], heard: Envelope) -> None:
+    asked: TaskCancelRequested = heard.record
+    run = asked_run(draft, heard, asked.workspace_id, asked.run_id)
+    if run is not None and (turn := _turn(draft, run)):
+        cancel_task(turn, heard)
+        turn.finish()
 
 
 # Deadlines.
@@ -295,6 +290,9 @@ _DECISIONS: Mapping[type[Record], Callable[[Draft[Runs], Envelope], None]] = {
     RunForkRequested: fork,
     RunCancelRequested: _hear_cancel,
     ScheduledRunCancelled: _hear_cancel,
+    RunPauseRequested: pause,
+    RunResumeRequested: go_on,
+    TaskCancelRequested: _hear_task_cancel,
     SignalRequested: _hear_signal,
     TaskAnswerRequested: _hear_answer,
     TaskCompleted: _hear_completed,

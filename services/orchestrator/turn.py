@@ -178,6 +178,7 @@ class Turn:
             and not run.ending
             and not run.due
             and run.fork is None
+            and run.pause is None
             and self.has_room
         )
 
@@ -199,7 +200,7 @@ class Turn:
     def _room(self, entries: Sequence[Entry], inputs: tuple[Artifact, ...] | None) -> int:
         """Nothing is said before what has been due for longer."""
         run = self.draft.state.live.get(self.run_id)
-        return 0 if run is not None and run.due else self._fits(entries, inputs)
+        return 0 if run is not None and (run.due or run.pause is not None) else self._fits(entries, inputs)
 
     def _fits(self, entries: Sequence[Entry | Due], inputs: tuple[Artifact, ...] | None = None) -> int:
         size, room = 0, FACTS_MAX - len(self.draft.facts)

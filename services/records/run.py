@@ -153,7 +153,7 @@ class StageStarted(Fact, channel="task"):
     execution: int
     item: int = -1
     task_id: str = ""
-    # mutex:NAME, signal:NAME, stage:ID, time, review, person, items or subflow; empty for an end
+    # mutex:NAME, signal:NAME, stage:ID, time, date, review, person, items or subflow; empty for an end
     waits_for: str = ""
     until_ms: int = 0  # when the wait is over at the latest; 0 for never
     detail: str = "{}"  # JSON by kind of stage
@@ -175,6 +175,7 @@ class StageStopping(Fact, channel="task"):
     status: str  # completed, failed or cancelled
     code: str = ""
     reason: str = ""
+    ask_id: str = ""  # of the ask that cancelled it
     told: bool = False  # the token game knows of its end already
 
 
@@ -227,6 +228,7 @@ class StageEnded(Fact, channel="task"):
     task_id: str = ""
     attempts: int = 0
     instance_id: str = ""
+    ask_id: str = ""  # of the ask that cancelled it
     status: str  # failed, skipped, cancelled
     code: str = ""
     reason: str = ""

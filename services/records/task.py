@@ -1,7 +1,7 @@
 """TaskChannel: runs, their tasks, assignments and results, and messages, each in a module and gathered here."""
 
 from bus.record import Record
-from services.records import fork, message, roster, run, schedule
+from services.records import fork, message, pause, roster, run, schedule
 from services.records.fork import ForkPlanned, RunForkRequested, StateReused
 from services.records.message import (
     CorrespondentChanged,
@@ -12,6 +12,7 @@ from services.records.message import (
     MessageSent,
     TaskMessageRequested,
 )
+from services.records.pause import RunPaused, RunPauseRequested, RunResumed, RunResumeRequested, TaskCancelRequested
 from services.records.roster import (
     AssignmentsDeferred,
     AttemptCancelled,
@@ -94,8 +95,12 @@ __all__ = [
     "RunEnding",
     "RunForkRequested",
     "RunFound",
+    "RunPauseRequested",
+    "RunPaused",
     "RunRefused",
     "RunRequested",
+    "RunResumeRequested",
+    "RunResumed",
     "RunStarted",
     "SignalRequested",
     "StageCompleted",
@@ -105,6 +110,7 @@ __all__ = [
     "StateReused",
     "TaskAnswerRequested",
     "TaskAssigned",
+    "TaskCancelRequested",
     "TaskCompleted",
     "TaskDoubted",
     "TaskFailed",
@@ -120,6 +126,6 @@ __all__ = [
 ]
 
 RECORDS: tuple[type[Record], ...] = (
-    *(*run.RECORDS, *fork.RECORDS, *roster.RECORDS),
+    *(*run.RECORDS, *fork.RECORDS, *pause.RECORDS, *roster.RECORDS),
     *(*message.RECORDS, *schedule.RECORDS),
 )

@@ -20,7 +20,14 @@ from services.gateway.resources.field import Name, Shown, Text, Workspace, Writt
 from services.gateway.resources.workflows import EXAMPLE, Definition
 from services.gateway.views.runs import KeptRun
 from services.records.content import NAMES_MAX, Content
-from services.records.task import RunCancelRequested, RunRequested, SignalRequested
+from services.records.task import (
+    RunCancelRequested,
+    RunPauseRequested,
+    RunRequested,
+    RunResumeRequested,
+    SignalRequested,
+    TaskCancelRequested,
+)
 
 router = APIRouter(prefix=f"{PREFIX}/runs", tags=["runs"])
 
@@ -105,7 +112,7 @@ class RunLine(Shown):
     run_id: str
     workflow_id: str | None
     workspace_id: str
-    status: str = Field(description="running, completed, failed, cancelled or refused.")
+    status: str = Field(description="running, paused, completed, failed, cancelled or refused.")
     started_at: int
     ended_at: int | None
     reason: str | None
@@ -215,6 +222,44 @@ async def cancel_run(
     ask = RunCancelRequested(workspace_id=workspace, run_id=run_id, reason=reason)
     answered = await gateway.desk.ask(ask, asking, workspace)
     return await show_written(gateway, run_id, str(answered.shown_at), asking.wait_s, 202)
+
+
+@router.post("/{run_id}/pause", status_code=202, response_model=RunWritten, **needs("operator", "runs:write"))
+async def pause_run(
+    gateway: Behind, asking: Asking, run_id: RunId, reason: Annotated[Text, Body(embed=True)] = ""
+) -> Response:
+    """Let nothing new begin in a run; what is under way ends and counts, and the run's time stands still."""
+    workspace = operate(gateway, asking.caller, run_id)
+    ask = RunPauseRequested(workspace_id=workspace, run_id=run_id, reason=reason)
+    answered = await gateway.desk.ask(ask, asking, workspace)
+    return await show_written(gateway, run_id, str(answered.shown_at), None, 202)
+
+
+@router.post("/{run_id}/resume", status_code=202, response_model=RunWritten, **needs("operator", "runs:write"))
+async def resume_run(gateway: Behind, asking: Asking, run_id: RunId) -> Response:
+    """Let a paused run go on. `Prefer: wait=N` waits for its end."""
+    workspace = operate(gateway, asking.caller, run_id)
+    ask = RunResumeRequested(workspace_id=workspace, run_id=run_id)
+    answered = await gateway.desk.ask(ask, asking, workspace)
+    return await show_written(gateway, run_id, str(answered.shown_at), asking.wait_s, 202)
+
+
+class TaskCancel(field.Body):
+    """Which execution of a stage ends."""
+
+    model_config = example({"task_id": "0d08ef26c9da1008802a2d15", "reason": "no longer wanted"})
+
+    task_id: Name
+    reason: Text = ""
+
+
+@router.post("/{run_id}/cancel-task", status_code=202, response_model=RunWritten, **needs("operator", "runs:write"))
+async def cancel_task(order: TaskCancel, gateway: Behind, asking: Asking, run_id: RunId) -> Response:
+    """End one execution of a stage without a result; what it led to is skipped."""
+    workspace = operate(gateway, asking.caller, run_id)
+    ask = TaskCancelRequested(workspace_id=workspace, run_id=run_id, task_id=order.task_id, reason=order.reason)
+    answered = await gateway.desk.ask(ask, asking, workspace)
+    return await show_written(gateway, run_id, str(answered.shown_at), None, 202)
 
 
 class Signal(field.Body):

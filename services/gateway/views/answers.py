@@ -84,7 +84,7 @@ class AnswerView:
 _ELSEWHERE = {"MessageSent", "MessageRefused"}
 """Facts that may stand on another channel than the ask that they answer, so that they may be read before it."""
 
-_CAUSED = {"StageEnded", "AttemptFailed", "InstanceStopping", "InstanceEnded"}
+_CAUSED = {"StageEnded", "StageStopping", "AttemptFailed", "InstanceStopping", "InstanceEnded"}
 """Facts that answer an ask which they do not name."""
 
 

@@ -2,8 +2,10 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
-from tests.services.cli.program import run
+from tests.eventually import eventually_blocking
+from tests.services.cli.program import run, started
 
 FLOW = """
 id: line
@@ -87,3 +89,28 @@ def test_what_cannot_be_is_said_in_a_sentence(tmp_path: Path, data: Path) -> Non
         assert refused.process.returncode == 2, refused.said
         assert said in "\n".join(refused.said)
     assert len(run("workflows", "list", "--json", data=data).lines) == 1
+
+
+def test_a_run_is_paused_resumed_and_a_task_of_it_cancelled(tmp_path: Path, data: Path) -> None:
+    (tmp_path / "asking.yaml").write_text(
+        "id: asking\nstages:\n  - {id: a, profession: developer, agent: human, next: [b]}\n"
+        "  - {id: b, profession: developer, agent: human}\n"
+    )
+    with started("up", "--port", "0", data=data) as up:
+        eventually_blocking(lambda: bool(up.lines), 60)
+        old = run("workflows", "start", str(tmp_path / "asking.yaml"), "--json", data=data).last_json()["run_id"]
+        paused = run("workflows", "pause", old, "--json", data=data)
+        assert paused.last_json() == {"run_id": old, "status": "paused"}
+        assert run("workflows", "pause", old, data=data).process.returncode == 1
+        (task,) = [json.loads(line)["task_id"] for line in run("tasks", "list", "--json", data=data).lines]
+        cancelled = run("tasks", "cancel", task, "--json", data=data)
+        assert cancelled.last_json() == {"task_id": task, "run_id": old, "stage": "a"}
+        assert run("tasks", "cancel", "no-such-task", data=data).process.returncode == 2
+        assert run("workflows", "resume", old, "--json", data=data).last_json()["status"] == "running"
+        shown = eventually_blocking(lambda: _shown(old, data), 60)
+        assert [each["status"] for each in shown["stages"]] == ["cancelled", "skipped"]
+
+
+def _shown(run_id: str, data: Path) -> Any:
+    found = run("workflows", "show", run_id, "--json", data=data).last_json()
+    return found if found["status"] == "completed" else None

@@ -15,13 +15,16 @@ from services.records.task import (
     RunCancelRequested,
     RunEnded,
     RunForkRequested,
+    RunPauseRequested,
     RunRefused,
+    RunResumeRequested,
     RunStarted,
     SignalRequested,
     StageCompleted,
     StageEnded,
     StageStarted,
     TaskAnswerRequested,
+    TaskCancelRequested,
     TaskRequested,
     run_id_of,
 )
@@ -121,6 +124,8 @@ class Fate:
         acts = [self._report] * 12 * bool(world.open_requests()) + [self._signal, self._wake, self._wake]
         acts += [self._vote, self._answer] + [self._cancel] * (dice.random() < 0.02)
         acts += [self._ask_again] * (dice.random() < 0.05)
+        acts += [self._pause, self._cancel_task] * (dice.random() < 0.05)
+        acts += [self._resume] * 10 * bool(world.live and world.live.pause)
         acts += [self._fork] * 3 * (len(self.runs) < FORKS_MAX and dice.random() < 0.1)
         dice.choice(acts)()
 
@@ -151,6 +156,18 @@ class Fate:
     def _ask_again(self) -> None:
         """Whoever asks under the key of the run gets it again, and no second one."""
         self.world.ask(self.asked)
+
+    def _pause(self) -> None:
+        self.world.ask(RunPauseRequested(workspace_id=WORKSPACE, run_id=self.world.run_id))
+
+    def _resume(self) -> None:
+        self.world.ask(RunResumeRequested(workspace_id=WORKSPACE, run_id=self.world.run_id))
+
+    def _cancel_task(self) -> None:
+        live = self.world.live
+        open_ = sorted(live.open.values(), key=lambda each: each.order) if live else []
+        task_id = self.dice.choice(open_).task_id if open_ else "none"
+        self.world.ask(TaskCancelRequested(workspace_id=WORKSPACE, run_id=self.world.run_id, task_id=task_id))
 
     def _fork(self) -> None:
         """From any point of a run, whatever happens there; first it is told what that would be."""
@@ -249,4 +266,4 @@ def test_the_dice_lead_to_every_kind_of_fact() -> None:
             fate.play_out()
         said |= {type(fact) for fact in fate.world.facts}
     missing = {kind.__name__ for kind in RUNS.says - said}
-    assert missing <= {"ArtifactsConflicted"}, missing
+    assert missing <= {"ArtifactsConflicted", "TokensMoved"}, missing

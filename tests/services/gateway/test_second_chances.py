@@ -1,4 +1,4 @@
-"""Forks and reruns over HTTP."""
+"""Forks, reruns, pauses and the cancel of a task, over HTTP."""
 
 from __future__ import annotations
 
@@ -15,6 +15,15 @@ stages:
   - {id: say, profession: qa_engineer, agent: script, input: [name], output: [greeting], next: [add]}
   - {id: add, profession: qa_engineer, agent: script, input: [greeting, name], output: [end]}
 """
+
+
+PAUSING = """
+id: pausing
+stages:
+  - {id: gate, kind: wait, wait: {signal: go}, next: [say]}
+  - {id: say, profession: qa_engineer, agent: script}
+"""
+HUMAN = "profession: qa_engineer, agent: human"
 
 
 @pytest.fixture
@@ -60,3 +69,26 @@ async def test_what_does_not_go_is_refused_with_the_reason(api: Served) -> None:
     assert "`say` has ended, so its ways on cannot change" in wrong.body["detail"]
     assert (await api.call("POST", f"/runs/{old}/fork", {"stage": "add", "professions": {"x": "tester"}})).status == 422
     assert (await api.call("POST", "/runs/run-0/rerun", {"stage": "add"})).status == 404
+
+
+async def test_a_run_is_paused_and_goes_on(api: Served) -> None:
+    run = (await api.call("POST", "/runs", {"workflow": PAUSING})).body["run_id"]
+    paused = await api.call("POST", f"/runs/{run}/pause", {"reason": "lunch"})
+    assert (paused.status, paused.body["status"]) == (202, "paused")
+    assert (await api.call("POST", f"/runs/{run}/pause", {"reason": ""})).status == 409
+    assert (await api.call("POST", f"/runs/{run}/signals", {"name": "go"})).status == 202
+    shown = await api.call("GET", f"/runs/{run}")
+    assert (shown.body["status"], [stage["id"] for stage in shown.body["stages"]]) == ("paused", ["gate"])
+    resumed = await api.call("POST", f"/runs/{run}/resume", Prefer="wait=30")
+    assert (resumed.status, resumed.body["status"]) == (202, "completed")
+    assert (await api.call("POST", f"/runs/{run}/resume")).status == 409
+
+
+async def test_a_task_is_cancelled_and_what_follows_skipped(api: Served) -> None:
+    run = (await api.call("POST", "/runs", {"workflow": PAUSING.replace("kind: wait, wait: {signal: go}", HUMAN)})).body
+    (task,) = (await api.call("GET", "/tasks")).body["items"]
+    order = {"task_id": task["task_id"], "reason": "enough"}
+    assert (await api.call("POST", f"/runs/{run['run_id']}/cancel-task", order)).status == 202
+    shown = await api.call("GET", f"/runs/{run['run_id']}")
+    assert [stage["status"] for stage in shown.body["stages"]] == ["cancelled", "skipped"]
+    assert (await api.call("POST", f"/runs/{run['run_id']}/cancel-task", order)).status == 409
