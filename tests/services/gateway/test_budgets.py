@@ -68,7 +68,7 @@ async def test_what_a_script_says_it_used_is_spent_and_the_next_run_is_refused(a
 
     async def alarmed() -> bool:
         items = (await api.call("GET", "/alarms")).body["items"]
-        return [each["rule"] for each in items] == ["tokens_50", "tokens_80", "tokens_100"]
+        return {each["rule"] for each in items} == {"tokens_50", "tokens_80", "tokens_100"}
 
     await eventually(alarmed)
 
