@@ -22,7 +22,7 @@ from services.factory.journal import Journal
 from services.factory.mail import Mail, MessageRejected
 from services.factory.output_store import OutputStore
 from services.factory.profile import ProfileMissing
-from services.factory.provider_calls import ProviderCalls
+from services.factory.provider_calls import Caller, ProviderCalls
 from services.factory.reports import Reports
 from services.factory.secrets import SecretUnknown
 from services.factory.telemetry import Telemetry
@@ -66,7 +66,7 @@ class Attempts:
     ) -> None:
         self._blobs, self._store = blobs, store
         self._equipment, self._secrets = equipment, equipment.secrets
-        self.calls = ProviderCalls(clock, self._key_of, self._may_spend)
+        self.calls = ProviderCalls(clock, self._caller_of, self._may_spend)
         self._mail = mail
         self._clock, self._journal, self._reports, self._telemetry = clock, journal, reports, telemetry
         self._background = background
@@ -176,10 +176,15 @@ class Attempts:
         except SecretUnknown as error:
             self.end(attempt.attempt_id, failed(str(error)))
 
-    def _key_of(self, attempt_id: str) -> str:
-        """The references of the secrets that an attempt calls providers with."""
+    def _caller_of(self, attempt_id: str) -> Caller:
         attempt = self._open.get(attempt_id)
-        return ",".join(sorted(attempt.secrets.values())) if attempt else ""
+        if attempt is None:
+            return Caller()
+        return Caller(
+            instance_id=attempt.held.instance_id,
+            calls_a_minute=attempt.held.order.resources.api_calls_per_minute,
+            key=",".join(sorted(attempt.secrets.values())),
+        )
 
     def _give(self, attempt: Attempt, inputs: Mapping[str, Input], parameters: str, secrets: Mapping[str, str]) -> None:
         order, held = attempt.order, attempt.held
@@ -338,6 +343,7 @@ class Attempts:
             held.running += attempt.started_at_ms == 0
             self.end(attempt.attempt_id, failed(reason, self._find_partial(attempt), code="worker_lost"))
         await asyncio.gather(*settled)
+        self.calls.forget(held.instance_id)
 
     def print(self, attempt_id: str, line: str) -> None:
         """Pass on a line that a worker printed about an attempt."""

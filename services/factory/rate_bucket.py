@@ -4,7 +4,8 @@ Calls go `interval` apart. A refusal stops all of them for as long as the provid
 good answer takes a part of it away again. A refusal of a call that had gone before the last slowing says nothing new.
 """
 
-from dataclasses import dataclass
+from collections import deque
+from dataclasses import dataclass, field
 
 INTERVAL_MS_FIRST = 50.0
 """After the first refusal of a bucket that had been going as fast as it was asked."""
@@ -46,3 +47,21 @@ class RateBucket:
         self.interval_ms *= QUICKENING
         if self.interval_ms < INTERVAL_MS_LEAST:
             self.interval_ms = 0.0
+
+
+MINUTE_MS = 60_000
+
+
+@dataclass(slots=True, kw_only=True)
+class CallQuota:
+    """At most so many calls of one instance within any minute."""
+
+    most: int
+    _went: deque[float] = field(default_factory=deque)
+
+    def take(self, now_ms: float) -> float:
+        """When the call that is asked for now may go."""
+        full = len(self._went) >= self.most
+        at = max(now_ms, self._went.popleft() + MINUTE_MS) if full else now_ms
+        self._went.append(at)
+        return at

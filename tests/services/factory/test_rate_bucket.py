@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from services.factory.rate_bucket import INTERVAL_MS_FIRST, RateBucket
-from services.records.task import TaskCompleted
-from tests.services.factory.agents.endpoint import Act, Request, refuse, say, serving
+from services.factory.rate_bucket import INTERVAL_MS_FIRST, CallQuota, RateBucket
+from services.records.content import Resources
+from services.records.task import TaskCompleted, TaskFailed
+from tests.eventually import eventually
+from tests.services.factory.agents.endpoint import Act, Request, call, refuse, say, serving
 from tests.services.factory.world import World
 
 
@@ -39,6 +41,14 @@ def test_good_answers_quicken_it_again() -> None:
         bucket.accept()
     assert bucket.interval_ms == 0
     assert bucket.take(1_000) == bucket.take(1_000) == 1_000
+
+
+def test_an_instance_makes_no_more_calls_in_any_minute_than_its_quota() -> None:
+    quota = CallQuota(most=3)
+    went = [quota.take(now) for now in (0, 10, 20, 30, 40, 60_050, 60_060)]
+    assert went == [0, 10, 20, 60_000, 60_010, 60_050, 120_000]
+    for at in went:
+        assert sum(at <= other < at + 60_000 for other in went) <= 3
 
 
 class Strict:
@@ -77,3 +87,20 @@ async def test_a_fleet_that_is_refused_waits_together_and_all_of_it_succeeds(tmp
         assert all(isinstance(each, TaskCompleted) for each in ends), ends
         assert strict.refused > 0, "the provider had to refuse"
         assert len(endpoint.requests) == 9 + strict.refused
+
+
+@pytest.mark.skipif(importlib.util.find_spec("openai") is None, reason="the extra `model` is not installed")
+async def test_a_model_waits_for_the_quota_of_its_instance(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    look = ("list_files", "{}")
+    async with World.open(tmp_path) as world, world.node():
+        order = await world.start(agent="model", resources=Resources(slots=3, api_calls_per_minute=1))
+        with serving(call(look)) as endpoint:
+            assigned = await world.assign(order, parameters={"model": "m", "base_url": endpoint.url})
+            await eventually(
+                lambda: any("has made 1 calls in a minute" in each for each in caplog.messages), 60, "the quota is full"
+            )
+            await world.stop(order)
+            end = await world.end_of(assigned)
+        assert isinstance(end, TaskFailed)
+        assert len(endpoint.requests) == 1

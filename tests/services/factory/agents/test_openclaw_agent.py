@@ -13,12 +13,15 @@ from typing import Any
 import pytest
 
 from services.factory.agents.openclaw import find_absence
+from services.factory.drivers import bubblewrap
 from services.factory.worker.parentage import adopt_orphans
+from services.records.task import TaskCompleted
 from tests.eventually import eventually
 from tests.services.factory.agents.bench import Bench, text_of
 from tests.services.factory.agents.endpoint import call, hang, refuse, say, serving
 from tests.services.factory.agents.fakes import Fake, tell
 from tests.services.factory.process_table import find_processes
+from tests.services.factory.world import World
 
 SEARCH = os.environ.get("CLAWX_TEST_OPENCLAW_PATH", "") or os.environ["PATH"]
 """Where `openclaw`, and a `node` that it can run on, are looked for."""
@@ -169,3 +172,19 @@ def test_an_old_node_is_told(tmp_path: Path) -> None:
         (tmp_path / name).chmod(0o755)
     search = os.pathsep.join((str(tmp_path), str(Path(shutil.which("sh") or "/bin/sh").parent)))
     assert "24.16" in find_absence(search)
+
+
+@needs_openclaw
+@pytest.mark.skipif(bool(bubblewrap.find_absence()), reason=bubblewrap.find_absence() or "there")
+@pytest.mark.timeout(300)
+async def test_the_real_package_works_in_a_sandbox(tmp_path: Path, real: None) -> None:
+    write = ("write", json.dumps({"path": "outputs/out", "content": "from inside"}))
+    with serving(call(write), say("Done.")) as endpoint:
+        host = f"127.0.0.1:{endpoint.port}"
+        async with World.open(tmp_path) as world, world.node(hosts=(host,), model_url=endpoint.url):
+            order = await world.start(agent="openclaw", driver="bubblewrap")
+            assigned = await world.assign(order, parameters={"model": "stub-1"}, instructions="Test it.")
+            end = await world.end_of(assigned, timeout_s=240)
+    assert isinstance(end, TaskCompleted), end
+    assert {each.name: each.inline for each in end.outputs}["out"] == b"from inside"
+    assert "QA" in json.dumps(endpoint.requests[0].body["messages"][0]), "the profession that ships under its id"
