@@ -32,6 +32,7 @@ from services.cli import (
     service,
     state,
     tasks,
+    top,
     trace,
     up,
     why,
@@ -63,6 +64,7 @@ app.add_typer(pools.app, name="pools")
 app.add_typer(nodes.app, name="nodes")
 app.add_typer(professions.app, name="professions")
 app.add_typer(budgets.app, name="budgets")
+app.command()(top.top)
 app.add_typer(tasks.app, name="tasks")
 app.add_typer(reviews.app, name="reviews")
 app.add_typer(artifacts.app, name="artifacts")

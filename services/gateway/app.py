@@ -20,6 +20,7 @@ from services.gateway.resources import (
     instances,
     keys,
     messages,
+    metrics,
     nodes,
     pools,
     professions,
@@ -41,8 +42,7 @@ ROUTERS = (
     *(instances.router, professions.router, workflows.router, artifacts.router, runs.router, tasks.router),
     *(reviews.router, nodes.router, alarms.router, budgets.router, records.router, quarantine.router),
     *(keys.router, streams.router, forks.router, messages.router, instance_changes.router, pools.router),
-    schedules.router,
-    documents.router,
+    *(schedules.router, metrics.router, documents.router),
 )
 
 

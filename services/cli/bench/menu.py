@@ -127,6 +127,21 @@ def flow(
     _print(dict(run_async(bench_flow(shapes or list(SHAPES), stages))), as_json)
 
 
+@app.command()
+def instances(
+    creations: Annotated[int, typer.Option("--creations", min=1, help="How many are made one after the other.")] = 500,
+    driver: Annotated[str, typer.Option("--driver", help="How their workers are kept apart.")] = "process",
+    as_json: Json = False,
+) -> None:
+    """Make instances of the script agent: one after the other, twenty at once, and a hundred that do nothing."""
+    from services.cli.bench.instances import bench_instances
+    from services.cli.loop import run_async
+    from services.cli.terminal import log_to_stderr
+
+    log_to_stderr()
+    _print(run_async(bench_instances(creations, driver)), as_json)
+
+
 def _print(figures: dict[str, object], as_json: bool) -> None:
     from services.cli.terminal import print_json, print_line
 

@@ -140,3 +140,19 @@ def test_a_cordoned_node_gets_nothing_new(system: Program, clawx: Clawx) -> None
     assert clawx("instances", "destroy", made["instance_id"]).code == 0
     wrong = clawx("nodes", "cordon", "nobody")
     assert (wrong.code, wrong.err.count("\n")) == (1, 1)
+
+
+def test_top_shows_nodes_and_instances_once_and_again(system: Program, clawx: Clawx, data: Path) -> None:
+    (made,) = read(clawx, "instances", "create", "editor", "--name", "shown", "--cpu", "0.1", "--memory", "64Mi")
+    (found,) = read(clawx, "top", "--once")
+    assert [node["status"] for node in found["nodes"]] == ["ready"]
+    assert [each["name"] for each in found["instances"] if each["instance_id"] == made["instance_id"]] == ["shown"]
+    assert clawx("top", "--once").out.count("shown") == 1
+
+    def has_memory(program: Program) -> bool:
+        rows = json.loads(program.lines[-1])["instances"] if program.lines else []
+        return any(row["name"] == "shown" and row["memory_mib"] > 0 for row in rows)
+
+    with started("top", "--json", "--every", "0.2", data=data) as watching:
+        eventually_blocking(lambda: has_memory(watching), 60, "what the instance uses")
+    assert clawx("instances", "destroy", "shown").code == 0
