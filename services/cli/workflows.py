@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from services.cli import forks, workflow_show
+from services.cli import forks, workflow_import, workflow_show
 from services.cli.failure import DONE, WRONG, Failed, Wrong
 from services.cli.option import WORKSPACE_DEFAULT, Bus, Data, Json, Server, Workspace, read_settings
 from services.cli.run import File, Inputs, Key, Tags, read_wish
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Workflows and their runs.", no_args_is_help=True)
 app.command()(workflow_show.show)
+app.command("import")(workflow_import.import_)
 app.command()(forks.fork)
 app.command()(forks.rerun)
 

@@ -1,0 +1,1 @@
+"""Workflows of other systems, read into our own form as far as they go."""
