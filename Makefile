@@ -39,6 +39,16 @@ format: $(VENV)/.dev ## Format the source
 schemas: $(VENV)/.run ## Export the Avro schemas from the record classes
 	$(BIN)/clawx schemas export
 
+.PHONY: histories
+histories: $(VENV)/.dev ## Record the golden histories anew, those that no release has declared (ARGS=NAME for some)
+	$(BIN)/python -m tests.histories.recording $(ARGS)
+
+.PHONY: release
+release: $(VENV)/.dev ## Declare a release (VERSION=1.0.0): from then on schemas change compatibly and histories not at all
+	$(BIN)/python -m pytest -q tests/histories
+	$(BIN)/clawx schemas release $(VERSION)
+	$(BIN)/python -m tests.histories.recording freeze $(VERSION)
+
 .PHONY: soak
 soak: $(VENV)/.dev ## Run the long tests: many more seeds, no time limit
 	$(BIN)/python -m pytest -m soak --timeout 0 $(ARGS)
