@@ -65,7 +65,7 @@ class Proxy:
         reader, writer = await asyncio.open_unix_connection(sock=self._connect())
         writer.write(b"".join(pieces))
         await writer.drain()
-        answer = await asyncio.wait_for(reader.read(), 20)
+        answer = await asyncio.wait_for(reader.read(), 120)
         writer.close()
         return answer
 
