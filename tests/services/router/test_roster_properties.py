@@ -49,7 +49,7 @@ def test_the_fold_of_what_was_said_is_the_state(seed: int, steps: int) -> None:
 def test_the_worlds_are_full_of_life() -> None:
     """Otherwise the tests above would hold because nothing happens."""
     said = {type(fact).__name__ for seed in range(80) for fact, _ in play(random.Random(seed), 80).story}
-    assert said == {kind.__name__ for kind in ROSTER.says} - {"AssignmentsDeferred", "WorkspaceBudgeted"}
+    assert said == {kind.__name__ for kind in ROSTER.says} - {"AssignmentsDeferred", "CrewSized", "WorkspaceBudgeted"}
 
 
 def test_the_hash_seed_changes_nothing() -> None:
