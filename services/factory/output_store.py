@@ -12,7 +12,7 @@ from pathlib import Path
 from bus.blobs import BlobStore
 from bus.errors import BusError, Retryable
 from services.factory.agents.envelope import EnvelopeBroken
-from services.factory.agents.output_file import find_output
+from services.factory.agents.output_file import opened_output
 from services.factory.agents.port import Outcome, Output
 from services.factory.secrets import REWRITTEN_BYTES_MAX, Secrets
 from services.records.content import INLINE_BYTES_MAX, Content
@@ -74,25 +74,25 @@ class OutputStore:
                 return _inline(name, data, media_type, bases)
             digest = await self._put(name, data)
             return _named(name, digest, len(data), media_type, bases)
-        place = find_output(directory, name, output.path)
-        media_type = output.media_type or guess_media_type(name, place)
-        if self._secrets.is_in(place):
-            place = self._strike(name, place)
-        with place.open("rb") as file:
-            data = file.read(inline_max + 1)
-        if len(data) <= inline_max:
-            return _inline(name, data, media_type, bases)
-        digest = await self._put(name, place)
-        return _named(name, digest, place.stat().st_size, media_type, bases)
+        with opened_output(directory, name, output.path) as (place, held):
+            media_type = output.media_type or guess_media_type(name, place.name, held)
+            if self._secrets.is_in(held):
+                struck = self._strike(name, held)
+                if len(struck) <= inline_max:
+                    return _inline(name, struck, media_type, bases)
+                return _named(name, await self._put(name, struck), len(struck), media_type, bases)
+            with held.open("rb") as file:
+                data = file.read(inline_max + 1)
+            if len(data) <= inline_max:
+                return _inline(name, data, media_type, bases)
+            digest = await self._put(name, held)
+            return _named(name, digest, held.stat().st_size, media_type, bases)
 
-    def _strike(self, name: str, place: Path) -> Path:
-        """A copy of the file without secrets. It takes the place of the file, whose processes are gone."""
-        if place.stat().st_size > REWRITTEN_BYTES_MAX:
+    def _strike(self, name: str, held: Path) -> bytes:
+        """What the file holds, without secrets."""
+        if held.stat().st_size > REWRITTEN_BYTES_MAX:
             raise EnvelopeBroken(f"output {name!r} holds a secret of the node, and is too large to strike it out")
-        struck = self._secrets.strike_bytes(place.read_bytes())
-        place.unlink()
-        place.write_bytes(struck)
-        return place
+        return self._secrets.strike_bytes(held.read_bytes())
 
     async def _put(self, name: str, content: bytes | Path) -> str:
         for attempt in range(1, STORE_ATTEMPTS_MAX + 1):
@@ -110,9 +110,9 @@ class OutputStore:
         raise AssertionError("unreachable")
 
 
-def guess_media_type(name: str, place: Path) -> str:
+def guess_media_type(name: str, file_name: str, place: Path) -> str:
     """By the names, else by whether it reads as text."""
-    for each in (place.name, name):
+    for each in (file_name, name):
         if guessed := mimetypes.guess_type(each, strict=False)[0]:
             return guessed
     with place.open("rb") as file, suppress(UnicodeDecodeError):

@@ -66,11 +66,11 @@ def _cpu_s(process: psutil.Process) -> float:
 
 
 @asynccontextmanager
-async def fleet(bus: str) -> AsyncIterator[Fleet]:
-    """Start every service on a fresh namespace of this log, and end them all on leaving."""
+async def fleet(bus: str, **more: object) -> AsyncIterator[Fleet]:
+    """Start every service on a fresh namespace of this log, and end them all on leaving; `more` are settings."""
     namespace = f"bench-{secrets.token_hex(4)}"
     with tempfile.TemporaryDirectory(prefix="clawx-bench-") as directory:
-        settings = Settings.read(os.environ, data=Path(directory), namespace=namespace, node=namespace)
+        settings = Settings.read(os.environ, data=Path(directory), namespace=namespace, node=namespace, **more)
         if bus.startswith("kafka:"):
             async with _processes(replace(settings, bus=bus)) as found:
                 yield found
