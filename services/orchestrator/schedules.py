@@ -153,6 +153,11 @@ def _set_status(
     if status == ACTIVE and unseen_ms and unseen_ms <= draft.now_ms:
         _skip(draft, schedule, unseen_ms, following or draft.now_ms + 1, "the schedule was paused", 0)
     if status in (PAUSED, DELETED):
+        if schedule.next_due_ms and schedule.next_due_ms <= draft.now_ms:
+            # Nobody decided when it was due, and from now on nobody will.
+            later_ms = next_due(table, since_ms, draft.now_ms)
+            _skip(draft, schedule, schedule.next_due_ms, draft.now_ms + 1, f"the schedule was {status}", later_ms)
+            schedule = draft.state.schedules[name_of(asked.workspace_id, asked.schedule_id)]
         for waiting in schedule.queue:
             _drop(draft, schedule, waiting, f"the schedule was {status}")
     draft.add(

@@ -131,6 +131,12 @@ def test_a_paused_schedule_starts_nothing_and_says_so_when_it_is_resumed() -> No
     told.when_deadline().then(requested(8, 9))
 
 
+@pytest.mark.parametrize(("what", "status"), [("pause", "paused"), ("delete", "deleted")])
+def test_what_was_due_before_a_pause_or_an_end_that_came_first_is_skipped(what: str, status: str) -> None:
+    told = made().at(due(3) + 7).when(change(what), record_id="c")
+    told.then(skipped(1, due(3) + 8, 4, f"the schedule was {status}"), changed(status, "c", 0))
+
+
 def test_a_resumed_schedule_that_missed_nothing_says_nothing() -> None:
     told = made().when(change("pause"), record_id="p").when(change("resume"), record_id="r")
     told.then(changed("active", "r", due(1)))
