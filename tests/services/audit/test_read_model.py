@@ -167,7 +167,7 @@ def test_the_migrations_lead_to_the_tables_and_back(engine: Engine) -> None:
     with engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, tables.metadata) == []
-        assert context.get_current_revision() == "0001"
+        assert context.get_current_revision() == "0002"
     model.drop()
     with engine.begin() as connection:
         assert not engine.dialect.get_table_names(connection)
