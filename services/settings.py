@@ -43,6 +43,8 @@ class Settings:
     secrets: str = ""  # names of variables and paths of files, with commas between, that this node's agents may get
     worker_hosts: str = ""  # NAME:PORT, with commas between, that workers in a sandbox may reach on this node
     model_url: str = ""  # of the OpenAI-compatible endpoint that agents call unless they are told another one
+    webhooks: str = field(default="", repr=False)  # URLs, with commas between, that get alarms; may hold tokens
+    webhook_secret_file: Path | None = None  # with `whsec_` and base64, which alarms are signed with
     required_limits: str = ""  # layers, with commas between, without which this node starts no worker
     host: str = "127.0.0.1"  # of the gateway
     port: int = 7420

@@ -32,6 +32,7 @@ from bus.runtime import Runtime
 from bus.snapshot import DirectorySnapshots
 from services.definitions.profession import HOST_PATTERN
 from services.factory.node import Node, NodeSettings
+from services.health.hook import Hook, read_hooks
 from services.health.monitor import Monitor, MonitorSettings
 from services.namespace import check_namespace
 from services.records import language_codec
@@ -138,6 +139,13 @@ class System:
         monitor = Monitor(self.log, self.codec, self.clock, MonitorSettings())
         self._serve(stack, "monitor", monitor.run, monitor.close)
 
+    async def host_webhook(self, stack: AsyncExitStack, hook: Hook) -> None:
+        """Deliver alarms."""
+        from services.health.webhooks import Webhook
+
+        webhook = Webhook(self.log, self.codec, self.clock, hook, self.settings.data / "webhooks")
+        self._serve(stack, f"webhook {hook.origin}", webhook.run, webhook.close)
+
     def _serve(
         self,
         stack: AsyncExitStack,
@@ -173,6 +181,7 @@ async def hosted(settings: Settings, services: Sequence[str] = SERVICES, *, node
     sys.setswitchinterval(SWITCH_S)
     async with AsyncExitStack() as stack:
         require_room(settings.data)
+        hooks = read_hooks(settings.webhooks, settings.webhook_secret_file) if "health" in services else ()
         codec = language_codec()
         log = await open_log(
             settings.bus_url,
@@ -188,6 +197,8 @@ async def hosted(settings: Settings, services: Sequence[str] = SERVICES, *, node
         stack.push_async_callback(system.bus.close)
         if "health" in services:
             await system.host_monitor(stack)
+        for hook in hooks:
+            await system.host_webhook(stack, hook)
         if settings.is_embedded:
             codec.share_peeks()
             hosts = EMBEDDED if set(services) == set(SERVICES) else services

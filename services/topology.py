@@ -109,6 +109,10 @@ MONITOR = Edge(
     reports=frozenset({event.LeaseMissed, event.LeaseResumed}),
 )
 
+WEBHOOKS = Edge(
+    name="webhooks", follows=frozenset({event.AlarmRaised, event.AlarmCleared}), reports=frozenset[type[Record]]()
+)
+
 ASKS: frozenset[type[Record]] = frozenset(
     kind for kind in (*task.RECORDS, *event.RECORDS, *data.RECORDS, *review.RECORDS) if issubclass(kind, Ask)
 )

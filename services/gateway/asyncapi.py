@@ -9,7 +9,7 @@ from typing import Any
 from bus.avro import schema_of
 from bus.channel import CHANNELS, topic
 from bus.record import Record
-from services.topology import ASKS, MONITOR, NODE, ROLES
+from services.topology import ASKS, MONITOR, NODE, ROLES, WEBHOOKS
 
 AVRO = "application/vnd.apache.avro;version=1.9.0"
 
@@ -56,7 +56,7 @@ def _operations(kinds: Mapping[str, type[Record]]) -> Iterable[tuple[str, dict[s
     parties: dict[str, tuple[Iterable[type[Record]], Iterable[type[Record]]]] = {
         role.name: (role.says, role.hears) for role in ROLES
     }
-    parties |= {edge.name: (edge.reports, edge.follows) for edge in (NODE, MONITOR)}
+    parties |= {edge.name: (edge.reports, edge.follows) for edge in (NODE, MONITOR, WEBHOOKS)}
     parties["gateway"] = (ASKS, kinds.values())
     for party, (said, heard) in parties.items():
         for action, records in (("send", said), ("receive", heard)):
