@@ -10,6 +10,7 @@ from sqlalchemy import func, select
 
 from services.audit import tables
 from services.audit.database import open_database
+from services.audit.read_model import ReadModel
 from tests.eventually import eventually_blocking
 from tests.services.audit.recorded import CHAIN, Recorded
 from tests.services.cli.conftest import Clawx
@@ -49,11 +50,7 @@ def test_it_catches_up_follows_signs_and_ends_in_order(copied: Path, clawx: Claw
 def test_it_ends_with_a_sentence_where_the_database_is_of_another_log(copied: Path, tmp_path: Path) -> None:
     database = f"sqlite:///{tmp_path / 'model.sqlite'}"
     engine = open_database(database)
-    tables.metadata.create_all(engine)
-    with engine.begin() as connection:
-        connection.execute(tables.source.insert().values(id=1, namespace="lab", partitions=8, projection=1))
-        connection.exec_driver_sql("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL)")
-        connection.exec_driver_sql("INSERT INTO alembic_version VALUES ('0001')")
+    ReadModel(engine, "lab", 8).prepare()
     engine.dispose()
     ended = run("service", "audit", "--database", database, data=copied)
     assert ended.process.returncode == 1
