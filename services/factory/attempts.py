@@ -44,7 +44,11 @@ LINE_CHARS_MAX = 2_000
 EARLY_MAX = 1_000
 """So many answers on budgets are kept that are heard before the assignments that they are about."""
 
-_NOT_JOURNALLED: Any = {"reasons": True, "runners_up": True, "work": {"inputs", "parameters", "instructions"}}
+_NOT_JOURNALLED: Any = {
+    "reasons": True,
+    "runners_up": True,
+    "work": {"inputs", "parameters", "instructions", "feedback"},
+}
 """What a later life does not need to answer an attempt."""
 
 
@@ -207,6 +211,7 @@ class Attempts:
             outputs=directory.output_paths(work.outputs) if directory else dict.fromkeys(work.outputs, ""),
             deadline_ms=attempt.deadline_ms,
             instructions=work.instructions,
+            feedback=work.feedback,
             home=str(held.directory) if directory else "",
             directory=str(directory.path) if directory else "",
         )

@@ -5,7 +5,7 @@ from bus.record import Envelope
 from services.definitions.profession import Profession
 from services.definitions.resource_class import RESOURCE_CLASS_DEFAULT, RESOURCE_CLASSES
 from services.factory.instances_state import Instance, Instances
-from services.factory.qualification import Unqualified, find_profession, resources_of
+from services.factory.qualification import Unqualified, find_profession, resources_of, terms_of
 from services.factory.steps import tell_allocation, tell_order, tell_worker
 from services.records.content import Resources
 from services.records.event import (
@@ -55,6 +55,7 @@ def request(draft: Draft[Instances], heard: Envelope) -> None:
         profession_digest=ask.profession_digest,
         own_skills=ask.skills,
         team_id=ask.team_id,
+        terms=terms_of(profession),
     )
     open_order(draft, order, find_lack(ask) or lack)
 
@@ -86,6 +87,7 @@ def need(draft: Draft[Instances], heard: Envelope) -> None:
         on_demand=True,
         skills=profession.levels if profession else {},
         profession_digest=needed.profession_digest,
+        terms=terms_of(profession),
     )
     if warm := draft.state.warm_pool(needed.workspace_id, needed.profession):
         order = order.model_copy(update=warm_parts(warm.order, needed.agent))
@@ -102,6 +104,7 @@ def warm_parts(pool: WarmPoolSet, agent: str = "") -> dict[str, object]:
         "model": pool.model,
         "skills": pool.skills,
         "profession_digest": pool.profession_digest,
+        "terms": pool.terms,
     }
 
 
@@ -226,6 +229,7 @@ def greet(draft: Draft[Instances], heard: Envelope) -> None:
             skills=instance.skills,
             on_demand=order.on_demand,
             team_id=order.team_id,
+            terms=instance.terms,
         )
     )
 

@@ -32,6 +32,7 @@ def completed(
         outputs=tuple(contents),
         reads=_reads(work),
         quality=outcome.quality,
+        quality_threshold=order.quality_threshold,
         usage=_usage(outcome, started_at_ms, now_ms),
         started_at_ms=started_at_ms,
     )

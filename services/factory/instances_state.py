@@ -10,6 +10,7 @@ from bus.deadline import Deadlines
 from bus.errors import UnknownRecordType
 from bus.record import Fact
 from bus.seen import Seen
+from services.records.content import Terms
 from services.records.event import (
     CapacityReleased,
     CapacityRequested,
@@ -64,6 +65,7 @@ class Instance:
     orders_to_stop: int = 0
     profession_digest: str = ""
     skills: Mapping[str, int] = field(default_factory=dict)
+    terms: Terms | None = None
     restarts: bool = False  # its worker is to go, and another one to come
 
     @property
@@ -167,7 +169,7 @@ def _added(counts: Map[str, int], name: str, change: int) -> Map[str, int]:
 
 
 def _fold_accepted(state: Instances, fact: InstanceAccepted, time_ms: int) -> Instances:
-    instance = Instance(order=fact, profession_digest=fact.profession_digest, skills=fact.skills)
+    instance = Instance(order=fact, profession_digest=fact.profession_digest, skills=fact.skills, terms=fact.terms)
     state = replace(
         state,
         live=state.live.set(fact.instance_id, instance),
@@ -254,6 +256,7 @@ def _fold_restarting(state: Instances, fact: InstanceRestarting, time_ms: int) -
         restarts=True,
         profession_digest=fact.profession_digest,
         skills=fact.skills,
+        terms=fact.terms,
         reason=fact.reason,
     )
 

@@ -5,7 +5,7 @@ from services.definitions.problem import DefinitionInvalid
 from services.definitions.profession import Profession
 from services.definitions.resource_class import RESOURCE_CLASS_DEFAULT, RESOURCE_CLASSES
 from services.factory.instances_state import Instances
-from services.records.content import Resources
+from services.records.content import Resources, Terms
 from services.records.event import InstanceRequested, InstanceRestartRequested, WarmPoolRequested
 from services.records.task import InstanceNeeded
 
@@ -34,6 +34,14 @@ def find_profession(name: str, digest: str, content: bytes | None) -> Profession
         return Profession.from_json(content)
     except DefinitionInvalid as error:
         raise Unqualified(f"the profession `{name}` cannot be read: {error}") from error
+
+
+def terms_of(profession: Profession | None) -> Terms | None:
+    """What it says of the attempts that its instances are given."""
+    if profession is None:
+        return None
+    config = profession.config
+    return Terms(timeout_multiplier=config.timeout_multiplier, quality_threshold=config.quality_threshold)
 
 
 def resources_of(profession: Profession | None) -> Resources:

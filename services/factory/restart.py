@@ -8,6 +8,7 @@ from bus.record import Envelope
 from services.factory.creation import read_profession, refuse
 from services.factory.ending import REASON_LENGTH_MAX, drain, stop
 from services.factory.instances_state import RESTARTING, Instance, Instances
+from services.factory.qualification import terms_of
 from services.records.event import InstanceRestarting, InstanceRestartRequested
 from services.records.permission import find_lack
 
@@ -37,6 +38,7 @@ def restart(draft: Draft[Instances], heard: Envelope) -> None:
             profession_digest=ask.profession_digest or instance.profession_digest,
             skills=skills,
             reason=reason,
+            terms=terms_of(profession) if profession else instance.terms,
         )
     )
     if instance.phase == "starting" or (ask.force and instance.phase in ("ready", "draining")):

@@ -15,7 +15,7 @@ from services.factory.creation import (
     warm_parts,
 )
 from services.factory.instances_state import Instance, Instances, WarmPool
-from services.factory.qualification import resources_of
+from services.factory.qualification import resources_of, terms_of
 from services.records.event import (
     InstanceAccepted,
     InstanceDraining,
@@ -60,6 +60,7 @@ def set_pool(draft: Draft[Instances], heard: Envelope) -> None:
         model=ask.model,
         skills=profession.levels if profession else {},
         profession_digest=ask.profession_digest,
+        terms=terms_of(profession),
     )
     if reason := find_lack(ask) or lack or _find_fault(pool):
         refusal = WarmPoolRefused(

@@ -31,6 +31,7 @@ def request(turn: Turn, stage: Stage, number: int, item: int, *, attempt: int, m
         queue_timeout_ms=stage.queue_timeout_ms or 0,
         priority=stage.priority,
         instructions=stage.words,
+        feedback=before.sent_back if (before := turn.execution(name, number, item)) else "",
         professions=turn.definition.professions[name],
         **({"timeout_ms": stage.timeout_ms} if stage.timeout_ms else {}),
     )

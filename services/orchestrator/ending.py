@@ -106,13 +106,18 @@ def _complete_item(turn: Turn, execution: Execution, result: str, written: Writt
 
 def fail_attempt(turn: Turn, execution: Execution, code: str, reason: str, account: Account = NO_ACCOUNT) -> None:
     """An attempt came to nothing: try again, or fail for good."""
-    run, stage = turn.run, turn.stage(execution.stage)
-    at_ms = 0
+    stage, at_ms = turn.stage(execution.stage), 0
     if execution.status == WORKING:
         at_ms = retry_at(stage.retry, code, execution.attempt, execution.attempt_id, turn.now_ms)
     if not at_ms:
         fail(turn, execution, code, reason, account)
         return
+    say_failed(turn, execution, code, reason, at_ms)
+
+
+def say_failed(turn: Turn, execution: Execution, code: str, reason: str, retry_at_ms: int) -> None:
+    """Say that an attempt came to nothing and that there will be another one."""
+    run = turn.run
     turn.add(
         AttemptFailed(
             workspace_id=run.workspace_id,
@@ -124,7 +129,7 @@ def fail_attempt(turn: Turn, execution: Execution, code: str, reason: str, accou
             attempt_id=execution.attempt_id,
             code=code,
             reason=reason[:REASON_CHARS_MAX],
-            retry_at_ms=at_ms,
+            retry_at_ms=retry_at_ms,
         )
     )
 

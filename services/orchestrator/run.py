@@ -19,6 +19,9 @@ from services.records.token import Due
 
 DUE, WAITING, WORKING, RETRYING, SPLIT, CANCELLED = "due", "waiting", "working", "retrying", "split", "cancelled"
 
+QUALITY = "quality"
+"""The code of an attempt whose result is not good enough by its own word."""
+
 IDS_MAX = 16_384
 """Ids that are kept at hand, since each is wanted several times."""
 
@@ -40,6 +43,7 @@ class Execution(NamedTuple):
     item: int = -1
     mutexes: tuple[str, ...] = ()  # that it holds or waits for
     parts: Parts | None = None
+    sent_back: str = ""  # why a result was, once
 
 
 class Forking(NamedTuple):

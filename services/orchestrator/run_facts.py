@@ -16,7 +16,19 @@ from services.orchestrator.game import ended
 from services.orchestrator.keys import Answer, Keys
 from services.orchestrator.pause_facts import held, released, timed
 from services.orchestrator.reuse_facts import reused
-from services.orchestrator.run import CANCELLED, DUE, RETRYING, SPLIT, WAITING, WORKING, Execution, Forking, Run, Runs
+from services.orchestrator.run import (
+    CANCELLED,
+    DUE,
+    QUALITY,
+    RETRYING,
+    SPLIT,
+    WAITING,
+    WORKING,
+    Execution,
+    Forking,
+    Run,
+    Runs,
+)
 from services.orchestrator.run_deadlines import GO_ON, RETRY, RUN, WAIT, name_of, set_if
 from services.records import task
 
@@ -142,6 +154,7 @@ def _requested(state: Runs, fact: task.TaskRequested, time_ms: int) -> Runs:
         due=before.due if before else 0,
         item=work.item,
         mutexes=before.mutexes if before else (),
+        sent_back=before.sent_back if before else "",
     )
     if fact.mutexes:
         run, execution = holding(run, execution, fact.mutexes)
@@ -214,6 +227,8 @@ def _attempt_failed(state: Runs, fact: task.AttemptFailed, time_ms: int) -> Runs
     state = _given_up(state, fact.code, fact.attempt_id, time_ms)
     run = state.live[fact.run_id]
     execution = run.open[fact.task_id]._replace(status=RETRYING, attempt_id="")
+    if fact.code == QUALITY:
+        execution = execution._replace(sent_back=fact.reason)
     name = name_of(RETRY, fact.run_id, fact.task_id)
     run, deadlines = timed(run, state.deadlines, name, fact.retry_at_ms, time_ms)
     return _kept(state._replace(deadlines=deadlines), run._replace(open=run.open.set(fact.task_id, execution)), time_ms)

@@ -34,6 +34,7 @@ from services.orchestrator.fork import MEMORY, fork, go_on_forking
 from services.orchestrator.lists import ListInvalid
 from services.orchestrator.mapping import wanted
 from services.orchestrator.pausing import cancel_task, go_on, pause
+from services.orchestrator.quality import find_fault, send_back
 from services.orchestrator.run import RETRYING, SPLIT, WAITING, WORKING, Execution, Run, Runs
 from services.orchestrator.run_deadlines import GO_ON, RETRY, RUN, WAIT, parts_of
 from services.orchestrator.run_facts import SAYS, evolve
@@ -109,7 +110,10 @@ def _hear_completed(draft: Draft[Runs], heard: Envelope) -> None:
         return
     if turn := _turn(draft, run):
         told = Account(report.instance_id, report.reads, report.started_at_ms, report.usage)
-        complete(turn, execution, report.result, report.outputs, told)
+        if fault := find_fault(report.quality, report.quality_threshold):
+            send_back(turn, execution, fault, told)
+        else:
+            complete(turn, execution, report.result, report.outputs, told)
         turn.finish()
 
 

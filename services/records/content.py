@@ -74,6 +74,14 @@ class Work(Value):
     queue_timeout_ms: int = 0  # before it; 0 for none
     priority: int = 0
     instructions: str = ""  # what the stage says in words, for agents that read
+    feedback: str = ""  # why the result of an earlier attempt was sent back
+
+
+class Terms(Value):
+    """What the profession of an instance, where it is known, says of the attempts that it is given."""
+
+    timeout_multiplier: float = 1.0  # of a stage's timeout
+    quality_threshold: float = 0.0  # a result that states less is sent back
 
 
 class Resources(Value):

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from bus.record import Ask, Fact, Posted, Record
-from services.records.content import Resources
+from services.records.content import Resources, Terms
 from services.records.node import pool_key
 
 SYSTEM_KEY = "_system"
@@ -77,6 +77,7 @@ class InstanceAccepted(Fact, channel="event"):
     profession_digest: str = ""
     own_skills: Mapping[str, int] = {}  # those of its skills that are not its profession's
     team_id: str = ""
+    terms: Terms | None = None
 
 
 class InstanceRefused(Fact, channel="event"):
@@ -160,6 +161,7 @@ class InstanceReady(Fact, channel="event"):
     skills: Mapping[str, int] = {}
     on_demand: bool = False
     team_id: str = ""
+    terms: Terms | None = None
 
 
 class InstanceDraining(Fact, channel="event"):
@@ -180,6 +182,7 @@ class InstanceRestarting(Fact, channel="event"):
     profession_digest: str = ""
     skills: Mapping[str, int] = {}
     reason: str = ""
+    terms: Terms | None = None
 
 
 class InstanceStopping(Fact, channel="event"):

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from bus.record import Fact, Record, Report, Value
-from services.records.content import Content, Read, Usage, Work
+from services.records.content import Content, Read, Terms, Usage, Work
 
 # Facts of router.roster.
 
@@ -57,6 +57,7 @@ class TaskAssigned(Fact, channel="task"):
     runners_up: tuple[Candidate, ...] = ()
     pick: Pick | None = None  # where the task named no profession
     budgeted: bool = False  # it starts on its first tranche
+    quality_threshold: float = 0.0  # of who does it: a result that states less is sent back
 
 
 class TaskQueued(Fact, channel="task"):
@@ -170,6 +171,7 @@ class RosterChanged(Fact, channel="task"):
     on_demand: bool = False
     need_id: str = ""  # the need that this instance answers
     reason: str = ""
+    terms: Terms | None = None
 
 
 class WorkspaceBudgeted(Fact, channel="task"):
@@ -213,6 +215,7 @@ class TaskCompleted(Report, channel="task"):
     outputs: tuple[Content, ...] = ()
     reads: tuple[Read, ...] = ()
     quality: float = -1.0  # 0 to 1 as the agent states it; below 0 for none
+    quality_threshold: float = 0.0  # that it was assigned with
     usage: Usage | None = None
     started_at_ms: int = 0
 

@@ -112,7 +112,7 @@ class AttemptFailed(Fact, channel="task"):
     item: int = -1
     task_id: str
     attempt_id: str
-    code: str  # error, timeout, queue_timeout, worker_lost, refused
+    code: str  # error, timeout, queue_timeout, worker_lost, refused, quality
     reason: str
     retry_at_ms: int = 0
 

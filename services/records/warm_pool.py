@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from bus.record import Ask, Fact, Record
-from services.records.content import Resources
+from services.records.content import Resources, Terms
 
 
 class WarmPoolRequested(Ask, channel="event", scope="instances:write"):
@@ -38,6 +38,7 @@ class WarmPoolSet(Fact, channel="event"):
     model: str = ""
     skills: Mapping[str, int] = {}
     profession_digest: str = ""
+    terms: Terms | None = None
 
 
 class WarmPoolRefused(Fact, channel="event"):

@@ -5,7 +5,7 @@ from typing import NamedTuple
 from bus.decider import DECISION_BYTES_MAX, Draft
 from services.records import task
 from services.records.budget import BudgetSet
-from services.records.content import Work
+from services.records.content import Terms, Work
 from services.records.review import ReviewClosed
 from services.records.task import Pick
 from services.router.crew import Crew, next_up
@@ -130,6 +130,8 @@ def resume(draft: Draft[Rosters], workspace_id: str, profession: str) -> None:
 def _assign(draft: Draft[Rosters], asked: Asked, work: Work, choice: Choice, pick: Pick | None) -> None:
     roster = draft.state.of(asked.workspace_id)
     instance = roster.instances[choice.instance_id]
+    terms = instance.terms or Terms()
+    work = _stretched(narrowed(work, (instance.profession,)), terms.timeout_multiplier)
     draft.add(
         task.TaskAssigned(
             workspace_id=asked.workspace_id,
@@ -140,13 +142,21 @@ def _assign(draft: Draft[Rosters], asked: Asked, work: Work, choice: Choice, pic
             node_session=instance.node_session,
             incarnation=instance.incarnation,
             deadline_ms=draft.now_ms + work.timeout_ms if work.timeout_ms > 0 else 0,
-            work=narrowed(work, (instance.profession,)),
+            work=work,
             reasons=choice.reasons,
             runners_up=choice.runners_up,
             pick=pick,
             budgeted=roster.budgeted,
+            quality_threshold=terms.quality_threshold,
         )
     )
+
+
+def _stretched(work: Work, multiplier: float) -> Work:
+    """The work with the time that who does it has for it; where there is no timeout, there is none."""
+    if multiplier == 1 or work.timeout_ms <= 0:
+        return work
+    return work.model_copy(update={"timeout_ms": max(1, round(work.timeout_ms * multiplier))})
 
 
 def budget(draft: Draft[Rosters], limited: BudgetSet) -> None:

@@ -2,6 +2,7 @@
 
 from typing import NamedTuple, TypeAlias
 
+from services.records.content import Terms
 from services.records.task import RosterChanged
 
 COMING, READY, DRAINING, GONE = "coming", "ready", "draining", "gone"
@@ -35,6 +36,7 @@ class Instance(NamedTuple):
     slots: int
     on_demand: bool
     need_id: str = ""
+    terms: Terms | None = None
     attempts: tuple[str, ...] = ()  # those that hold a slot
     succeeded: int = 0
     ended: int = 0
@@ -104,6 +106,7 @@ def changed(workspace_id: str, instance: Instance, status: str, reason: str) -> 
         skills=dict(skills),
         on_demand=instance.on_demand,
         reason=reason,
+        terms=instance.terms,
     )
 
 

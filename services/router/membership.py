@@ -30,6 +30,7 @@ def accept(draft: Draft[Rosters], accepted: event.InstanceAccepted) -> None:
             skills=accepted.skills,
             on_demand=accepted.on_demand,
             need_id=accepted.ask_id if accepted.ask_id in needs else "",
+            terms=accepted.terms,
         )
     )
 
@@ -55,6 +56,7 @@ def welcome(draft: Draft[Rosters], ready: event.InstanceReady) -> None:
             skills=ready.skills,
             on_demand=ready.on_demand,
             reason="a new worker took the place of the one before" if known and known.attempts else "",
+            terms=ready.terms,
         )
     )
     say_losses(draft, ready.workspace_id)

@@ -135,6 +135,7 @@ def _instance(fact: task.RosterChanged) -> Instance:
         slots=fact.slots,
         on_demand=fact.on_demand,
         need_id=fact.need_id,
+        terms=fact.terms,
     )
 
 

@@ -41,6 +41,8 @@ def _lines(assignment: Assignment) -> Iterator[str]:
     yield f"# Task: stage `{assignment.stage}`, execution {assignment.execution}"
     yield ""
     yield assignment.instructions.strip() or "Do what your profession does at this stage with the inputs below."
+    if assignment.feedback:
+        yield from ("", "## Sent back", f"An earlier attempt was not good enough: {assignment.feedback}. Do it better.")
     if assignment.inputs:
         yield from ("", "## Inputs")
         yield from _inputs(assignment)

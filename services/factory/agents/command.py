@@ -50,7 +50,7 @@ def read_command(parameters: str) -> tuple[list[str], dict[str, Any]]:
 def write_task(assignment: Assignment, parameters: Mapping[str, Any]) -> bytes:
     """The task as a program reads it."""
     deadline = datetime.fromtimestamp(assignment.deadline_ms / 1000, UTC).isoformat(timespec="milliseconds")
-    task = {
+    task: dict[str, Any] = {
         "run_id": assignment.run_id,
         "stage": assignment.stage,
         "execution": assignment.execution,
@@ -66,6 +66,8 @@ def write_task(assignment: Assignment, parameters: Mapping[str, Any]) -> bytes:
         "parameters": parameters,
         "deadline": deadline.replace("+00:00", "Z"),
     }
+    if assignment.feedback:
+        task["feedback"] = assignment.feedback
     return json.dumps(task, ensure_ascii=False).encode(errors="replace") + b"\n"
 
 

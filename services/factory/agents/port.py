@@ -46,6 +46,7 @@ class Assignment:
     outputs: Mapping[str, str]
     deadline_ms: int
     instructions: str = ""
+    feedback: str = ""  # why the result of an earlier attempt was sent back
     home: str = ""  # directory of the instance
     directory: str = ""  # of the attempt
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)  # values by variable; nowhere but in memory

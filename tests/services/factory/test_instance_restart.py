@@ -9,9 +9,11 @@ from bus.testing import Scenario, given
 from services.definitions.profession import Profession
 from services.factory.instances import INSTANCES
 from services.factory.instances_state import RESTARTING, Instances
+from services.records.content import Terms
 from services.records.event import (
     CapacityRequested,
     InstanceDraining,
+    InstanceReady,
     InstanceRefused,
     InstanceRestarting,
     InstanceRestartRequested,
@@ -44,7 +46,9 @@ RESTART = InstanceRestartRequested(workspace_id="w", instance_id="i", reason="ne
 
 def profession(name: str, level: int) -> tuple[str, bytes]:
     skills = [{"name": "testing", "level": level}, {"name": "patience", "level": 3}]
-    content = Profession.model_validate_json(json.dumps({"id": name, "name": {"en": name}, "skills": skills})).to_json()
+    config = {"timeout_multiplier": 2.0, "quality_threshold": 0.9}
+    known = {"id": name, "name": {"en": name}, "skills": skills, "config": config}
+    content = Profession.model_validate_json(json.dumps(known)).to_json()
     return digest_of(content), content
 
 
@@ -78,6 +82,9 @@ def test_an_upgrade_gives_it_the_skills_of_the_new_version_and_keeps_its_own() -
     (order,) = instances.facts
     assert isinstance(order, InstanceStarting)
     assert (order.profession_digest, dict(order.skills)) == (digest, {"testing": 9, "patience": 8})
+    instances.when(started("n1-session", 2))
+    assert isinstance(instances.facts[-1], InstanceReady)
+    assert instances.facts[-1].terms == Terms(timeout_multiplier=2.0, quality_threshold=0.9)
 
 
 @pytest.mark.parametrize(("name", "reason"), [("poet", "is a `qa_engineer`"), ("qa_engineer", "not in the blob store")])

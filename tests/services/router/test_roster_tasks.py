@@ -3,6 +3,7 @@
 import pytest
 
 from bus.testing import NOW_MS, Scenario, given
+from services.records.content import Terms
 from services.records.task import (
     AttemptCancelled,
     InstanceNeeded,
@@ -71,6 +72,31 @@ def test_a_task_goes_at_once_to_a_free_instance_of_its_profession() -> None:
             ),
         )
     )
+
+
+@pytest.mark.parametrize(("multiplier", "timeout_ms", "expected_ms"), [(2.0, 7, 14), (0.5, 7, 4), (0.01, 7, 1)])
+def test_the_profession_of_who_does_it_stretches_its_timeout(
+    multiplier: float, timeout_ms: int, expected_ms: int
+) -> None:
+    terms = Terms(timeout_multiplier=multiplier, quality_threshold=0.8)
+    fact = only(given(ROSTER).when(ready(terms=terms)).when(requested("1", timeout_ms=timeout_ms)))
+    assert (fact.deadline_ms, fact.work.timeout_ms) == (NOW_MS + expected_ms, expected_ms)
+    assert fact.quality_threshold == 0.8
+
+
+def test_a_stretched_timeout_is_the_one_that_strikes() -> None:
+    roster = given(ROSTER).when(ready(terms=Terms(timeout_multiplier=2))).when(requested("1"))
+    assert dict(roster.state.deadlines.times) == {"timeout:1:1:w": NOW_MS + 2 * TIMEOUT_MS}
+
+
+def test_where_there_is_no_timeout_nothing_is_stretched() -> None:
+    roster = given(ROSTER, changed(terms=Terms(timeout_multiplier=2)))
+    assert only(roster.when(requested("1", timeout_ms=0))).deadline_ms == 0
+
+
+def test_a_task_from_the_queue_has_the_time_of_who_gets_it() -> None:
+    roster = given(ROSTER, queued("1")).when(ready(terms=Terms(timeout_multiplier=3)))
+    assert only(roster).deadline_ms == NOW_MS + 3 * TIMEOUT_MS
 
 
 def test_a_task_asked_for_twice_is_assigned_once_also_when_it_is_over() -> None:
