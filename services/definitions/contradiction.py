@@ -159,6 +159,8 @@ def _check_choices(findings: Findings) -> None:
 def _check_compensations(findings: Findings) -> None:
     named = {stage.compensate for stage in findings.workflow.stages if stage.compensate}
     for index, stage in enumerate(findings.workflow.stages):
-        if stage.id in named and (stage.next or stage.compensate or stage.kind != "task"):
+        leads = stage.next or stage.compensate or stage.cancel or stage.on_error.action == "route"
+        if stage.id in named and (leads or stage.kind != "task" or stage.map is not None):
             reason = "a stage that compensates another is a task that leads nowhere"
-            findings.add(("stages", index), reason, "leave out `next`, `compensate` and `kind`")
+            suggestion = "leave out `next`, `on_error: {to: …}`, `cancel`, `compensate`, `map` and `kind`"
+            findings.add(("stages", index), reason, suggestion)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from services.definitions.dataflow import read_names
 from services.definitions.stage import Stage
 from services.definitions.versions import digest_of
 from services.orchestrator.flow import Flow
@@ -60,6 +61,14 @@ def artifacts_of(flow: Run | Flow, stage: Stage) -> tuple[Artifact, ...]:
     """The newest versions of what a stage lists as its input."""
     found = [flow.artifacts.get(part.name) for part in stage.input]
     return tuple([artifact for artifact in found if artifact is not None])
+
+
+def missing_inputs(flow: Run | Flow, stage: Stage) -> list[str]:
+    """What a stage must have and there is none of."""
+    if stage.map is None and stage.subflow is None:
+        return [part.name for part in stage.input if not part.optional and part.name not in flow.artifacts]
+    names = read_names(stage)
+    return [name for name, optional in names.items() if not optional and name not in flow.artifacts]
 
 
 def item_of(turn: Turn, stage: Stage, number: int, item: int) -> Artifact:

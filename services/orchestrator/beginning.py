@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 
-from services.definitions.dataflow import read_names
 from services.definitions.stage import Stage
-from services.orchestrator.asking import artifacts_of, request
+from services.orchestrator.asking import artifacts_of, missing_inputs, request
 from services.orchestrator.ending import complete, end_all, fail
 from services.orchestrator.flow import Flow
 from services.orchestrator.mapping import begin_map
-from services.orchestrator.run import CANCELLED, WAITING, Execution, Run, task_id_of
+from services.orchestrator.run import CANCELLED, WAITING, Execution, task_id_of
 from services.orchestrator.subflow import begin_flow
 from services.orchestrator.turn import Turn
 from services.orchestrator.waiting import HUMAN, wait
@@ -77,14 +76,6 @@ def _begin(turn: Turn, stage: Stage, number: int, item: int, mutexes: tuple[str,
         wait(turn, stage, number, item, "person", until_ms=until_ms, mutexes=mutexes)
     else:
         request(turn, stage, number, item, attempt=1, mutexes=mutexes)
-
-
-def missing_inputs(flow: Run | Flow, stage: Stage) -> list[str]:
-    """What a stage must have and there is none of."""
-    if stage.map is None and stage.subflow is None:
-        return [part.name for part in stage.input if not part.optional and part.name not in flow.artifacts]
-    names = read_names(stage)
-    return [name for name, optional in names.items() if not optional and name not in flow.artifacts]
 
 
 def _later_fail(turn: Turn, name: str, number: int, item: int, code: str, reason: str) -> None:

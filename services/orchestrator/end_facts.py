@@ -62,7 +62,15 @@ def completed(
         moves=moves,
         started_at_ms=account.started_at_ms or execution.began_ms,
         usage=account.usage,
+        compensation=_compensation_of(turn, execution),
     )
+
+
+def _compensation_of(turn: Turn, execution: Execution) -> str:
+    """What would undo it; an item of a map is undone with its map."""
+    if execution.item >= 0:
+        return ""
+    return turn.stage(execution.stage).compensate or ""
 
 
 def _full_names(level: Level, reads: tuple[Read, ...]) -> tuple[Read, ...]:

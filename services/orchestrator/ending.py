@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from services.definitions.branch import Branch
+from services.orchestrator.compensation import has_to_undo, reason_of, undo_next
 from services.orchestrator.definition import Level
 from services.orchestrator.end_facts import (
     NO_ACCOUNT,
@@ -62,6 +63,9 @@ def complete(
     fatal = next((clash for clash in written.clashes if clash.policy != "keep_both"), None)
     if fatal is not None:
         fail(turn, execution, "conflict", fatal.reason, account)
+    elif turn.run.ending:
+        turn.add(completed(turn, level, execution, result, written, account))
+        go_on_ending(turn)
     elif execution.item >= 0 and turn.run.is_item(execution.stage, execution.item):
         _complete_item(turn, execution, result, written, account)
     else:
@@ -144,6 +148,10 @@ def fail(
 ) -> None:
     """An execution failed for good: what follows is what its stage says of errors."""
     stage = turn.stage(execution.stage)
+    if turn.run.ending:
+        turn.add(ended(turn, execution, "failed", code, reason, account=account, artifacts=artifacts))
+        go_on_ending(turn)
+        return
     if turn.run.is_item(execution.stage, execution.item):
         _fail_item(turn, execution, code, reason, account)
         return
@@ -193,6 +201,10 @@ def leave(turn: Turn, execution: Execution, status: str, code: str, reason: str,
         turn.add(cancelling(turn.run, execution, reason))
     if turn.run.is_item(execution.stage, execution.item):
         turn.add(ended(turn, execution, status, code, reason, account=told))
+        return
+    if turn.run.ending:
+        turn.add(ended(turn, execution, status, code, reason, account=told))
+        go_on_ending(turn)
         return
     play = turn.play(execution.stage, execution.item)
     play.end(level.graph.number[execution.stage], execution.number)
@@ -272,7 +284,7 @@ def end_all(turn: Turn, execution: Execution, status: str, code: str, reason: st
 def end_run(turn: Turn, status: str, reason: str, ask_id: str = "") -> None:
     """Nothing of the run goes on: cancel what is under way, then end it."""
     run = turn.run
-    if run.open or run.due or ask_id:
+    if run.open or run.due or ask_id or has_to_undo(run, status):
         turn.add(
             RunEnding(workspace_id=run.workspace_id, run_id=run.run_id, ask_id=ask_id, status=status, reason=reason)
         )
@@ -282,13 +294,20 @@ def end_run(turn: Turn, status: str, reason: str, ask_id: str = "") -> None:
 
 
 def go_on_ending(turn: Turn) -> None:
-    """Cancel what is still under way of a run that ends, as much as a decision holds; then the run has ended."""
+    """Cancel what is still under way of a run that ends, as much as a decision holds; then undo what is to be undone;
+    then the run has ended."""
     run = turn.run
+    if not run.is_closing:
+        return
     for execution in from_inside(run.open.values())[:CANCELLED_MAX]:
         cancel(turn, execution, f"the run ends: {run.reason}" if run.reason else "the run ends")
     run = turn.run
-    if not run.open:
-        turn.add(RunEnded(workspace_id=run.workspace_id, run_id=run.run_id, status=run.ending, reason=run.reason))
+    if run.open:
+        return
+    if has_to_undo(run, run.ending):
+        undo_next(turn)
+        return
+    turn.add(RunEnded(workspace_id=run.workspace_id, run_id=run.run_id, status=run.ending, reason=reason_of(run)))
 
 
 def from_inside(executions: Iterable[Execution]) -> list[Execution]:

@@ -56,6 +56,20 @@ class Parts(NamedTuple):
     stop: Stop | None = None
 
 
+class Undo(NamedTuple):
+    """What is to be undone should the run fail or be cancelled, and how far that is."""
+
+    stages: Map[str, int] = Map()  # that have completed, in which order
+    completed: int = 0  # counts them
+    task: str = ""  # under way to undo one
+    done: int = 0
+    failed: tuple[str, ...] = ()  # stages that were to undo another
+
+    def last(self) -> str:
+        """The stage that completed last, of those that are not undone; empty if none is left."""
+        return max(self.stages, key=self.stages.__getitem__, default="")
+
+
 class Inner(NamedTuple):
     """What most runs have nothing of."""
 
@@ -65,6 +79,7 @@ class Inner(NamedTuple):
     attempts: Map[str, int] = Map()  # over all executions of a stage in a subflow
     versions: Map[str, int] = Map()  # the newest of each artifact in subflows, over all of them
     past: Map[str, Map[str, StageState]] = Map()  # by key, how often the stages of earlier subflows ran
+    undo: Undo = Undo()
     mutexes: Map[str, tuple[str, ...]] = Map()  # the task that holds each, then those that wait for it
 
 

@@ -53,7 +53,7 @@ def cancel_task(turn: Turn, heard: Envelope) -> None:
     asked: TaskCancelRequested = heard.record
     run = turn.run
     execution = run.open.get(asked.task_id)
-    if run.ending or execution is None or execution.status == CANCELLED or run.is_stopping(execution):
+    if run.is_closing or execution is None or execution.status == CANCELLED or run.is_stopping(execution):
         reason = f"no task {asked.task_id} of {run.run_id} is under way"
     elif execution.parts is not None and execution.parts.stop is not None:
         reason = f"the task {asked.task_id} is ending already"

@@ -102,6 +102,11 @@ class Run(NamedTuple):
         )
 
     @property
+    def is_closing(self) -> bool:
+        """Whether it ends and none of its stages is being undone."""
+        return bool(self.ending) and not self.inner.undo.task
+
+    @property
     def item(self) -> int:
         """As a flow it is that of no item."""
         return -1

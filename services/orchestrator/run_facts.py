@@ -30,6 +30,7 @@ from services.orchestrator.run import (
     Runs,
 )
 from services.orchestrator.run_deadlines import GO_ON, RETRY, RUN, WAIT, name_of, set_if
+from services.orchestrator.undo_facts import undoing, undone
 from services.records import task
 
 GIVEN_UP = frozenset({"timeout", "worker_lost", "cancelled"})
@@ -116,6 +117,7 @@ def _ending(state: Runs, fact: task.RunEnding, time_ms: int) -> Runs:
     run = state.live[fact.run_id]._replace(
         ending=fact.status, reason=fact.reason, due=(), said=0, fork=None, pause=None
     )
+    state = state._replace(deadlines=state.deadlines.clear(name_of(RUN, fact.run_id)))
     return _kept(state, run._replace(open=_without_due(run.open)), time_ms)
 
 
@@ -158,7 +160,7 @@ def _requested(state: Runs, fact: task.TaskRequested, time_ms: int) -> Runs:
     )
     if fact.mutexes:
         run, execution = holding(run, execution, fact.mutexes)
-    run = again(run, execution) if before else opened(run, execution, attempts=1)
+    run = again(run, execution) if before else undoing(opened(run, execution, attempts=1), task_id)
     return _kept(_untimed(state, run, task_id), run, time_ms)
 
 
@@ -173,7 +175,7 @@ def _waiting(state: Runs, fact: task.StageStarted, time_ms: int) -> Runs:
             began_ms=time_ms,
             item=fact.item,
         )
-        run = opened(run, execution)
+        run = undoing(opened(run, execution), fact.task_id)
     execution = run.open[fact.task_id]._replace(status=WAITING, waits_for=fact.waits_for)
     if fact.mutexes:
         run, execution = holding(run, execution, fact.mutexes)
@@ -240,7 +242,7 @@ def _ended(state: Runs, fact: task.StageCompleted | task.StageEnded, time_ms: in
     if isinstance(fact, task.StageEnded) and (execution := state.live[fact.run_id].open.get(fact.task_id)):
         state = _given_up(state, fact.code, execution.attempt_id, time_ms)
     run = closed(over(state.live[fact.run_id], fact.stage, fact.execution, fact.item, fact.task_id), fact)
-    run = with_due(run, fact.moves, time_ms)
+    run = undone(with_due(run, fact.moves, time_ms), fact)
     return _kept(_untimed(state, run, fact.task_id), run, time_ms)
 
 
@@ -265,7 +267,7 @@ def _untimed(state: Runs, run: Run, task_id: str) -> Runs:
 def _kept(state: Runs, run: Run, time_ms: int) -> Runs:
     """The state with this run, which goes on at once where something is due, ready or to be cancelled."""
     deadlines = state.deadlines
-    if (run.due or run.ending or run.inner.ready or run.fork) and run.pause is None:
+    if (run.due or run.is_closing or run.inner.ready or run.fork) and run.pause is None:
         deadlines = deadlines.set(name_of(GO_ON, run.run_id), time_ms)
     elif deadlines.times:
         deadlines = deadlines.clear(name_of(GO_ON, run.run_id))

@@ -1,8 +1,8 @@
 """The role orchestrator.runs: stages, joins, loops, retries, waits and ends of runs; only it judges results.
 
 What the parts hold: `run` the state, `run_facts` and `run_deadlines` what a fact changes in it, `tokens` the game that
-says what begins, `definition` what is run; `starting`, `beginning`, `ending` and `agenda` the decisions, `turn` one of
-them on one run, `ways`, `outputs`, `retry` and `feedback` what they judge by.
+says what begins, `definition` what is run; `starting`, `beginning`, `ending`, `compensation` and `agenda` the
+decisions, `turn` one of them on one run, `ways`, `outputs`, `retry` and `feedback` what they judge by.
 """
 
 from __future__ import annotations
@@ -131,7 +131,7 @@ def _hear_failed(draft: Draft[Runs], heard: Envelope) -> None:
 
 def _open_attempt(state: Runs, report: TaskCompleted | TaskFailed | TaskLost) -> tuple[Run | None, Execution | None]:
     run = state.live.get(report.run_id)
-    if run is None or run.ending:
+    if run is None or run.is_closing:
         return None, None
     execution = run.open.get(report.task_id)
     if execution is None or execution.status != WORKING or execution.attempt_id != report.attempt_id:
@@ -218,7 +218,7 @@ def _hear_answer(draft: Draft[Runs], heard: Envelope) -> None:
     if run is None:
         return
     execution = run.open.get(asked.task_id)
-    if run.ending or execution is None or not _waits(run, execution, "person"):
+    if run.is_closing or execution is None or not _waits(run, execution, "person"):
         reason = f"no task {asked.task_id} of {asked.run_id} waits for a person"
         refuse_ask(draft, heard, asked.workspace_id, asked.run_id, reason)
     elif turn := _turn(draft, run):
@@ -251,7 +251,7 @@ def _meet_deadline(draft: Draft[Runs], reached: DeadlineReached) -> None:
         return
     if kind == GO_ON and run.fork is not None:
         go_on_forking(draft, run, turn.definition)
-    elif kind == GO_ON and run.ending:
+    elif run.is_closing:
         go_on_ending(turn)
     elif kind == GO_ON:
         turn.say_due()

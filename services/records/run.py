@@ -215,6 +215,7 @@ class StageCompleted(Fact, channel="task"):
     moves: Moves | None = None
     started_at_ms: int = 0
     usage: Usage | None = None
+    compensation: str = ""  # the stage that undoes it if the run fails or is cancelled
 
 
 class StageEnded(Fact, channel="task"):
@@ -281,7 +282,8 @@ class AskRefused(Fact, channel="task"):
 
 
 class RunEnding(Fact, channel="task"):
-    """Nothing of the run goes on from here; what is under way is cancelled before it ends."""
+    """Nothing of the run goes on from here; what is under way is cancelled before it ends. Unless it completes, its
+    stages are undone then, one after the other, the last one to complete first."""
 
     workspace_id: str
     run_id: str

@@ -128,7 +128,7 @@ class World:
 
     def open_requests(self) -> list[TaskRequested]:
         """The attempts that wait for a report, in the order in which they were asked for."""
-        attempts = {e.attempt_id for run in self.state.live.values() for e in run.open.values() if not run.ending}
+        attempts = {e.attempt_id for run in self.state.live.values() for e in run.open.values() if not run.is_closing}
         return [f for f in self.facts if isinstance(f, TaskRequested) and f.attempt_id in attempts]
 
     def take_requests(self) -> list[TaskRequested]:

@@ -87,12 +87,22 @@ def draw_workflow(dice: random.Random) -> str:
     levels = [_draw_level(dice, level if level < depth else -1) for level in range(depth + 1)]
     head = "inputs: {list: json}\non_conflict: keep_both\n"
     inner = "".join(f"  f{level}:\n{_indented(head + levels[level + 1])}" for level in range(depth))
-    return f"id: x\n{head}{levels[0]}" + (f"subflows:\n{inner}" if inner else "")
+    return f"id: x\n{head}{_draw_undo(dice, levels[0])}" + (f"subflows:\n{inner}" if inner else "")
 
 
 def _draw_level(dice: random.Random, inner: int) -> str:
     count = dice.randint(1, 8 if inner < 0 else 5)
     return "stages:\n" + "".join(f"  - {{{draw_stage(dice, number, count, inner)}}}\n" for number in range(count))
+
+
+def _draw_undo(dice: random.Random, stages: str) -> str:
+    """The outermost stages, of which some are undone by one more, which may fail too."""
+    lines = stages.splitlines(keepends=True)
+    undone = [line.replace("}\n", ", compensate: undo}\n") if dice.random() < 0.4 else line for line in lines]
+    if undone == lines:
+        return stages
+    option = dice.choice(["profession: p, retry: {on: [error], backoff: 10ms}", "agent: human, timeout: 1m"])
+    return "".join(undone) + f"  - {{id: undo, {option}}}\n"
 
 
 def _indented(text: str) -> str:
