@@ -3,7 +3,7 @@ them."""
 
 import io
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import fastavro
@@ -59,9 +59,10 @@ def read(codec: Codec, raw: Raw) -> Record:
     return record
 
 
-def mutations(value: bytes) -> Iterator[bytes]:
-    """Every flip of a bit, every truncation, every byte left out or set to its extremes, and a few extensions."""
-    for place in range(len(value)):
+def mutations(value: bytes, places: Iterable[int] | None = None) -> Iterator[bytes]:
+    """Every flip of a bit, every truncation, every byte left out or set to its extremes, and a few extensions; of some
+    places only where they are given, since all of a big value take as much memory as its square."""
+    for place in range(len(value)) if places is None else places:
         before, after = value[:place], value[place + 1 :]
         yield before
         yield before + after

@@ -53,8 +53,9 @@ def test_a_body_is_written_and_read_as_fastavro_does(kind: type[Record]) -> None
 def test_what_is_read_of_damaged_bytes_is_what_a_closer_look_finds(kind: type[Record]) -> None:
     read, body = reader_of(kind), writer_of(kind)(sample(kind))
     assert read is not None
-    damages = list(mutations(body))
-    for damaged in random.Random(kind.__name__).sample(damages, min(DAMAGES_MAX, len(damages))):
+    chance = random.Random(kind.__name__)
+    damages = list(mutations(body, chance.sample(range(len(body)), min(DAMAGES_MAX, len(body)))))
+    for damaged in chance.sample(damages, min(DAMAGES_MAX, len(damages))):
         found = read(damaged, 0)
         if found is not None:
             closely = closely_read(kind, damaged)
