@@ -119,7 +119,7 @@ def _read_back_nothing(self: Any, seq: int) -> list[Any]:
 BUGS: dict[str, tuple[str, str, Any]] = {
     "no_fence": (
         "facts of any claim are taken",
-        "I1 I2 I3 I5 I6",
+        "I1 I2 I3 I5 I6 I10",
         lambda: ((Fences, "admit", _admit_all),),
     ),
     "claim_without_compare": (
