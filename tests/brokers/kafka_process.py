@@ -93,8 +93,11 @@ class KafkaProcess:
         self._reap()
 
     def pause(self) -> None:
-        """Freeze it, by SIGSTOP: connections stay open and nobody answers."""
+        """Freeze it, by SIGSTOP: connections stay open and nobody answers. All of its threads stand still then."""
         self._signal(signal.SIGSTOP)
+        assert self._process is not None
+        threads = Path(f"/proc/{self._process.pid}/task")
+        eventually_blocking(lambda: all(_is_stopped(each) for each in threads.glob("*/stat")), what="a frozen broker")
 
     def resume(self) -> None:
         """Let it go on after a pause."""
@@ -171,3 +174,11 @@ class KafkaProcess:
         if self._process is not None:
             self._process.wait(STOP_TIMEOUT_S)
             self._process = None
+
+
+def _is_stopped(stat: Path) -> bool:
+    """Whether a thread stands still, or is gone; its state comes behind the name, which is in brackets."""
+    try:
+        return stat.read_text().rpartition(")")[2].split()[0] == "T"
+    except (FileNotFoundError, ProcessLookupError):
+        return True
