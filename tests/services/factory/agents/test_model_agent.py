@@ -172,7 +172,7 @@ async def test_what_does_not_pass_fails_with_one_sentence(bench: Bench, acts: li
     assert not outcome.ok
     assert words in outcome.error
     assert "\n" not in outcome.error
-    assert len(endpoint.requests) == len(acts)
+    assert len(acts) - 1 <= len(endpoint.requests) <= len(acts)  # a connection that breaks is a failure, too
 
 
 async def test_a_slow_stream_is_no_broken_one_but_a_silent_one_is(bench: Bench) -> None:

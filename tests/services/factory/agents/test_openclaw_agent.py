@@ -123,6 +123,7 @@ def real(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", f"{SEARCH}{os.pathsep}{os.environ['PATH']}")
 
 
+@pytest.mark.openclaw
 @needs_openclaw
 @pytest.mark.timeout(300)
 async def test_the_real_package_works_with_tools_and_counts(bench: Bench, real: None) -> None:
@@ -143,6 +144,7 @@ async def test_the_real_package_works_with_tools_and_counts(bench: Bench, real: 
     assert files_with(bench.directory, b"key-of-the-test") == [], "its state holds no key"
 
 
+@pytest.mark.openclaw
 @needs_openclaw
 @pytest.mark.timeout(300)
 async def test_the_real_package_says_why_a_model_refuses(bench: Bench, real: None) -> None:
@@ -153,6 +155,7 @@ async def test_the_real_package_says_why_a_model_refuses(bench: Bench, real: Non
     assert "openclaw failed" in outcome.error
 
 
+@pytest.mark.openclaw
 @needs_openclaw
 @pytest.mark.timeout(300)
 async def test_the_real_package_ends_when_it_is_told_to(bench: Bench, real: None) -> None:
@@ -174,6 +177,7 @@ def test_an_old_node_is_told(tmp_path: Path) -> None:
     assert "24.16" in find_absence(search)
 
 
+@pytest.mark.openclaw
 @needs_openclaw
 @pytest.mark.skipif(bool(bubblewrap.find_absence()), reason=bubblewrap.find_absence() or "there")
 @pytest.mark.timeout(300)
