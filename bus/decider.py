@@ -23,6 +23,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from bus.deadline import Deadlines
+from bus.errors import UnknownRecordType
 from bus.memory import Memory, Recalled
 from bus.record import Envelope, Fact, Posted, Record, derive_id
 
@@ -119,3 +120,15 @@ class Role(Generic[S]):
 
     def _is_addressee(self, kind: type[Record]) -> bool:
         return issubclass(kind, Posted) and kind.addressee == self.name
+
+
+def fold_by_type(role: str, folds: Mapping[type[Fact], Callable[[S, Any, int], S]]) -> Callable[[S, Fact, int], S]:
+    """An `evolve` that calls the fold of the fact's type. It raises UnknownRecordType for one that has none."""
+
+    def evolve(state: S, fact: Fact, time_ms: int) -> S:
+        fold = folds.get(type(fact))
+        if fold is None:
+            raise UnknownRecordType(f"{role} cannot fold a {type(fact).__name__}")
+        return fold(state, fact, time_ms)
+
+    return evolve

@@ -162,5 +162,5 @@ def code_version(role: Role[Any]) -> str:
     A fold by other code may differ, and nothing but folding again could tell.
     """
     package = role.decide.__module__.rpartition(".")[0]
-    shared = ("bus.deadline", "bus.seen", "bus.ledger", "bus.record", "bus.fence", "services.records")
+    shared = ("bus.deadline", "bus.decider", "bus.seen", "bus.ledger", "bus.record", "bus.fence", "services.records")
     return _sources((package, *shared))

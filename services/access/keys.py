@@ -8,8 +8,7 @@ from typing import Any
 
 from immutables import Map
 
-from bus.decider import Draft, Role
-from bus.errors import UnknownRecordType
+from bus.decider import Draft, Role, fold_by_type
 from bus.record import Envelope, Fact
 from bus.seen import Seen
 from services.records.access import KeyIssued, KeyRefused, KeyRequested, KeyRevoked, KeyRevokeRequested
@@ -85,14 +84,6 @@ def _find_flaw(ask: KeyRequested) -> str:
     return f"there is no role `{strange[0]}`; there are {', '.join(ROLES)}" if strange else ""
 
 
-def evolve(state: Keys, fact: Fact, time_ms: int) -> Keys:
-    """The keys after one of their facts."""
-    fold = FOLDS.get(type(fact))
-    if fold is None:
-        raise UnknownRecordType(f"gateway.access cannot fold a {type(fact).__name__}")
-    return fold(state, fact, time_ms)
-
-
 def _fold_issued(state: Keys, fact: KeyIssued, time_ms: int) -> Keys:
     return replace(
         state, holders=state.holders.set(fact.key_id, fact.holder), seen=state.seen.add(fact.ask_id, time_ms)
@@ -112,6 +103,9 @@ FOLDS: Mapping[type[Fact], Callable[[Keys, Any, int], Keys]] = {
     KeyRevoked: _fold_revoked,
     KeyRefused: _fold_refused,
 }
+
+evolve = fold_by_type("gateway.access", FOLDS)
+"""The keys after one of their facts."""
 
 ACCESS: Role[Keys] = Role(
     name="gateway.access",

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from immutables import Map
 
 from bus.deadline import Deadlines
-from bus.errors import UnknownRecordType
+from bus.decider import fold_by_type
 from bus.record import Fact
 from bus.seen import Seen
 from services.records.budget import (
@@ -88,14 +88,6 @@ class Budgets(NamedTuple):
 def expiry_name(workspace_id: str, attempt_id: str) -> str:
     """Deadline of an attempt that owes an account."""
     return f"{attempt_id}:{workspace_id}"
-
-
-def evolve(state: Budgets, fact: Fact, time_ms: int) -> Budgets:
-    """The budgets after one of their facts."""
-    fold = FOLDS.get(type(fact))
-    if fold is None:
-        raise UnknownRecordType(f"allocator.budgets cannot fold a {type(fact).__name__}")
-    return fold(state, fact, time_ms)
 
 
 def _with(state: Budgets, workspace_id: str, ledger: Ledger) -> Budgets:
@@ -224,3 +216,6 @@ FOLDS: Mapping[type[Fact], Callable[[Budgets, Any, int], Budgets]] = {
     BudgetCrossed: _fold_crossed,
     BudgetClosed: _fold_closed,
 }
+
+evolve = fold_by_type("allocator.budgets", FOLDS)
+"""The budgets after one of their facts."""

@@ -7,7 +7,7 @@ from typing import Any
 from immutables import Map
 
 from bus.deadline import Deadlines
-from bus.errors import UnknownRecordType
+from bus.decider import fold_by_type
 from bus.record import Fact
 from bus.seen import Seen
 from services.allocator.capacity import add, lesser, subtract
@@ -91,14 +91,6 @@ def wait_name(grant_id: str) -> str:
 def loss_name(session: str, grants: int) -> str:
     """Deadline of a lost session that has still so many grants to give up; each step is a deadline of its own."""
     return f"{LOST}:{session}:{grants}"
-
-
-def evolve(state: Pools, fact: Fact, time_ms: int) -> Pools:
-    """The pools after one of the allocator's facts."""
-    fold = FOLDS.get(type(fact))
-    if fold is None:
-        raise UnknownRecordType(f"allocator.pool cannot fold a {type(fact).__name__}")
-    return fold(state, fact, time_ms)
 
 
 def _with_pool(state: Pools, name: str, pool: Pool) -> Pools:
@@ -210,3 +202,6 @@ FOLDS: Mapping[type[Fact], Callable[[Pools, Any, int], Pools]] = {
     CapacityFreed: _fold_ended,
     HostLost: _fold_ended,
 }
+
+evolve = fold_by_type("allocator.pool", FOLDS)
+"""The pools after one of the allocator's facts."""

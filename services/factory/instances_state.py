@@ -7,7 +7,7 @@ from typing import Any, Literal
 from immutables import Map
 
 from bus.deadline import Deadlines
-from bus.errors import UnknownRecordType
+from bus.decider import fold_by_type
 from bus.record import Fact
 from bus.seen import Seen
 from services.records.content import Terms
@@ -125,14 +125,6 @@ WARM = "warm "
 def warm_name(workspace_id: str, profession: str) -> str:
     """Of a warm pool and of its deadline."""
     return f"{WARM}{len(workspace_id)} {workspace_id} {profession}"
-
-
-def evolve(state: Instances, fact: Fact, time_ms: int) -> Instances:
-    """The instances after one of the factory's facts."""
-    fold = FOLDS.get(type(fact))
-    if fold is None:
-        raise UnknownRecordType(f"factory.instances cannot fold a {type(fact).__name__}")
-    return fold(state, fact, time_ms)
 
 
 def _changed(state: Instances, instance_id: str, wake_at_ms: int | None = None, **changes: Any) -> Instances:
@@ -323,3 +315,6 @@ FOLDS: Mapping[type[Fact], Callable[[Instances, Any, int], Instances]] = {
     WarmPoolRefused: _fold_refused,
     WarmPoolStarved: _fold_starved,
 }
+
+evolve = fold_by_type("factory.instances", FOLDS)
+"""The instances after one of the factory's facts."""

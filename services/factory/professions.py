@@ -6,8 +6,7 @@ from typing import Any
 
 from immutables import Map
 
-from bus.decider import Draft, Role
-from bus.errors import UnknownRecordType
+from bus.decider import Draft, Role, fold_by_type
 from bus.record import Envelope, Fact
 from bus.seen import Seen
 from services.definitions.problem import DefinitionInvalid
@@ -76,14 +75,6 @@ def _find_fault(draft: Draft[Professions], ask: ProfessionAddRequested) -> str:
     return ""
 
 
-def evolve(state: Professions, fact: Fact, time_ms: int) -> Professions:
-    """The professions after one of their facts."""
-    fold = FOLDS.get(type(fact))
-    if fold is None:
-        raise UnknownRecordType(f"factory.professions cannot fold a {type(fact).__name__}")
-    return fold(state, fact, time_ms)
-
-
 def _fold_added(state: Professions, fact: ProfessionAdded, time_ms: int) -> Professions:
     newest = state.newest.set(fact.profession, Newest(version=fact.version, digest=fact.digest))
     return replace(state, newest=newest, seen=state.seen.add(fact.ask_id, time_ms))
@@ -97,6 +88,9 @@ FOLDS: Mapping[type[Fact], Callable[[Professions, Any, int], Professions]] = {
     ProfessionAdded: _fold_added,
     ProfessionRefused: _fold_refused,
 }
+
+evolve = fold_by_type("factory.professions", FOLDS)
+"""The professions after one of their facts."""
 
 PROFESSIONS: Role[Professions] = Role(
     name="factory.professions",

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from immutables import Map
 
 from bus.deadline import Deadlines
-from bus.errors import UnknownRecordType
+from bus.decider import fold_by_type
 from bus.record import Fact
 from bus.seen import Seen
 from services.records.event import (
@@ -64,14 +64,6 @@ def alarm_name(owner_key: str, subject: str, rule: str) -> str:
 def epoch_name(owner_key: str, subject: str, session: str, incarnation: int) -> str:
     """One session and incarnation of it."""
     return f"{owner_key} {subject} {session} {incarnation}"
-
-
-def evolve(state: Watched, fact: Fact, time_ms: int) -> Watched:
-    """The subjects after one of the watch's facts."""
-    fold = FOLDS.get(type(fact))
-    if fold is None:
-        raise UnknownRecordType(f"health.watch cannot fold a {type(fact).__name__}")
-    return fold(state, fact, time_ms)
 
 
 def _changed(state: Watched, fact: Any, **changes: Any) -> Watched:
@@ -135,3 +127,6 @@ FOLDS: Mapping[type[Fact], Callable[[Watched, Any, int], Watched]] = {
     AlarmRaised: _fold_raised,
     AlarmCleared: _fold_cleared,
 }
+
+evolve = fold_by_type("health.watch", FOLDS)
+"""The subjects after one of the watch's facts."""

@@ -7,8 +7,7 @@ from typing import Any
 
 from immutables import Map
 
-from bus.decider import Draft, Role
-from bus.errors import UnknownRecordType
+from bus.decider import Draft, Role, fold_by_type
 from bus.record import Envelope, Fact
 from bus.seen import Seen
 from services.definitions.field import ARTIFACT_PATTERN
@@ -84,14 +83,6 @@ def _find_fault(content: Content, shelf: Map[str, int]) -> str:
     return find_fault(content)
 
 
-def evolve(state: Shelves, fact: Fact, time_ms: int) -> Shelves:
-    """The shelves after one of the facts of artifacts."""
-    fold = FOLDS.get(type(fact))
-    if fold is None:
-        raise UnknownRecordType(f"orchestrator.artifacts cannot fold a {type(fact).__name__}")
-    return fold(state, fact, time_ms)
-
-
 def _fold_recorded(state: Shelves, fact: ArtifactRecorded, time_ms: int) -> Shelves:
     shelf = state.shelf(fact.workspace_id).set(fact.artifact.name, fact.artifact.version)
     return replace(_fold_answer(state, fact, time_ms), newest=state.newest.set(fact.workspace_id, shelf))
@@ -106,6 +97,9 @@ FOLDS: Mapping[type[Fact], Callable[[Shelves, Any, int], Shelves]] = {
     ArtifactConflicted: _fold_answer,
     ArtifactRefused: _fold_answer,
 }
+
+evolve = fold_by_type("orchestrator.artifacts", FOLDS)
+"""The shelves after one of the facts of artifacts."""
 
 ARTIFACTS: Role[Shelves] = Role(
     name="orchestrator.artifacts",

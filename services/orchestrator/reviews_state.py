@@ -7,7 +7,7 @@ from typing import Any
 from immutables import Map
 
 from bus.deadline import Deadlines
-from bus.errors import UnknownRecordType
+from bus.decider import fold_by_type
 from bus.record import Fact
 from bus.seen import Seen
 from services.orchestrator.ballot import judge, reviewer_name
@@ -55,14 +55,6 @@ class Reviews:
     by_run: Map[str, tuple[str, ...]] = Map()  # open reviews of a run
     seen: Seen = Seen()  # reviews that were opened and votes that were answered
     deadlines: Deadlines = Deadlines()  # by review
-
-
-def evolve(state: Reviews, fact: Fact, time_ms: int) -> Reviews:
-    """The reviews after one of their facts."""
-    fold = FOLDS.get(type(fact))
-    if fold is None:
-        raise UnknownRecordType(f"orchestrator.reviews cannot fold a {type(fact).__name__}")
-    return fold(state, fact, time_ms)
 
 
 def _fold_opened(state: Reviews, fact: ReviewOpened, time_ms: int) -> Reviews:
@@ -122,3 +114,6 @@ FOLDS: Mapping[type[Fact], Callable[[Reviews, Any, int], Reviews]] = {
     ReviewEscalated: _fold_escalated,
     ReviewClosed: _fold_closed,
 }
+
+evolve = fold_by_type("orchestrator.reviews", FOLDS)
+"""The reviews after one of their facts."""

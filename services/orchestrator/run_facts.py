@@ -7,7 +7,7 @@ from typing import Any
 
 from immutables import Map
 
-from bus.errors import UnknownRecordType
+from bus.decider import fold_by_type
 from bus.record import Fact
 from services.orchestrator.agenda_facts import moved, over, said, with_due
 from services.orchestrator.executions import again, changed, closed, holding, opened, with_flow, with_game
@@ -35,14 +35,6 @@ from services.records import task
 
 GIVEN_UP = frozenset({"timeout", "worker_lost", "cancelled"})
 """Codes of attempts that ended without a word of their worker."""
-
-
-def evolve(state: Runs, fact: Fact, time_ms: int) -> Runs:
-    """The state after this fact; raises UnknownRecordType for one that is not of this role."""
-    fold = _FOLDS.get(type(fact))
-    if fold is None:
-        raise UnknownRecordType(f"orchestrator.runs cannot fold a {type(fact).__name__}")
-    return fold(state, fact, time_ms)
 
 
 # Runs.
@@ -297,6 +289,9 @@ _FOLDS: Mapping[type[Fact], Callable[[Runs, Any, int], Runs]] = {
     task.RunEnding: _ending,
     task.RunEnded: _run_ended,
 }
+
+evolve = fold_by_type("orchestrator.runs", _FOLDS)
+"""The state after this fact."""
 
 SAYS = frozenset(_FOLDS)
 """The facts of this role."""

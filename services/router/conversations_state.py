@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from immutables import Map
 
 from bus.deadline import Deadlines
-from bus.errors import UnknownRecordType
+from bus.decider import fold_by_type
 from bus.record import Fact
 from bus.seen import Seen
 from services.records.message import (
@@ -91,14 +91,6 @@ class Conversations(NamedTuple):
 
     def of(self, workspace_id: str) -> Workspace:
         return self.workspaces.get(workspace_id, EMPTY)
-
-
-def evolve(state: Conversations, fact: Fact, time_ms: int) -> Conversations:
-    """The conversations after one of their facts."""
-    fold = FOLDS.get(type(fact))
-    if fold is None:
-        raise UnknownRecordType(f"router.conversations cannot fold a {type(fact).__name__}")
-    return fold(state, fact, time_ms)
 
 
 def wake_ms(sent: MessageSent) -> int:
@@ -208,3 +200,6 @@ FOLDS: Mapping[type[Fact], Callable[[Conversations, Any, int], Conversations]] =
     MessageExpired: _fold_expired,
     CorrespondentChanged: _fold_changed,
 }
+
+evolve = fold_by_type("router.conversations", FOLDS)
+"""The conversations after one of their facts."""
