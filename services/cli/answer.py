@@ -36,6 +36,23 @@ async def ask(
     return await wait_for(bus, channel or request.channel, answers, is_answer, key=key, wait_s=wait_s)
 
 
+async def obtain(
+    bus: Bus,
+    request: Ask,
+    answers: Collection[type[Record]],
+    refusals: tuple[type[Record], ...],
+    *,
+    key: str,
+    words: str = "",
+    channel: str = "",
+) -> Envelope:
+    """As `ask`, and raises Failed with the reason of a refusal, after these words where there are any."""
+    answer = await ask(bus, request, (*answers, *refusals), key=key, channel=channel)
+    if isinstance(answer.record, refusals):
+        raise Failed(f"{words}: {answer.record.reason}" if words else answer.record.reason)  # type: ignore[attr-defined]
+    return answer
+
+
 async def wait_for(
     bus: Bus,
     channel: str,

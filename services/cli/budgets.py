@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from services.cli.failure import Failed, Wrong
+from services.cli.failure import Wrong
 from services.cli.option import WORKSPACE_DEFAULT, Bus, Data, Json, Server, Workspace, read_settings
 
 if TYPE_CHECKING:
@@ -59,15 +59,14 @@ def _say(tokens: int, cost_micros: int) -> str:
 
 
 async def _set(settings: Settings, request: object) -> None:
-    from services.cli.answer import ask
+    from services.cli.answer import obtain
     from services.cli.connection import asking
     from services.records.budget import BudgetRefused, BudgetSet, BudgetSetRequested
 
     assert isinstance(request, BudgetSetRequested)
     async with asking(settings) as bus:
-        answer = (await ask(bus, request, [BudgetSet, BudgetRefused], key=request.workspace_id)).record
-        if isinstance(answer, BudgetRefused):
-            raise Failed(f"the budget was refused: {answer.reason}")
+        words = "the budget was refused"
+        await obtain(bus, request, [BudgetSet], (BudgetRefused,), key=request.workspace_id, words=words)
 
 
 @app.command("list")

@@ -68,7 +68,7 @@ def upgrade(
 
 async def _restart(settings: Settings, name: str, *, force: bool, wait: bool, upgrade: bool) -> Instance:
     from services.audit.instances import LIVED, fold_instances
-    from services.cli.answer import ask
+    from services.cli.answer import obtain
     from services.cli.connection import asking
     from services.records.event import InstanceRefused, InstanceRestarting, InstanceRestartRequested
 
@@ -83,9 +83,7 @@ async def _restart(settings: Settings, name: str, *, force: bool, wait: bool, up
             force=force,
             reason="an upgrade of its profession" if upgrade else "asked for",
         )
-        answer = await ask(bus, request, [InstanceRestarting, InstanceRefused], key=key)
-        if isinstance(answer.record, InstanceRefused):
-            raise Failed(answer.record.reason)
+        answer = await obtain(bus, request, [InstanceRestarting], (InstanceRefused,), key=key)
         if wait:
             await _wait_until_ready(bus, answer, instance_id)
         after = fold_instances([e async for e in bus.subscribe("event", LIVED, key=key, live=False)])[instance_id]

@@ -103,7 +103,7 @@ def read_levels(texts: list[str]) -> dict[str, int]:
 
 async def _create(settings: Settings, request: InstanceRequested, tailoring: Tailoring, wait: bool) -> Instance:
     from services.audit.instances import LIVED, fold_instances
-    from services.cli.answer import ask, wait_for
+    from services.cli.answer import obtain, wait_for
     from services.cli.connection import asking
     from services.cli.profession_list import read_catalogue
     from services.definitions.catalogue import ProfessionUnknown
@@ -120,9 +120,8 @@ async def _create(settings: Settings, request: InstanceRequested, tailoring: Tai
         found = {"profession": profession.id, "profession_digest": digest, "resources": resources}
         request = request.model_copy(update=found)
         key = request.workspace_id
-        answer = await ask(bus, request, [InstanceAccepted, InstanceRefused], key=key)
-        if isinstance(answer.record, InstanceRefused):
-            raise Failed(f"the instance was refused: {answer.record.reason}")
+        words = "the instance was refused"
+        answer = await obtain(bus, request, [InstanceAccepted], (InstanceRefused,), key=key, words=words)
         instance_id = answer.record.instance_id
         if wait:
             ends = (InstanceReady, InstanceEnded)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from services.cli.failure import Failed, Wrong
+from services.cli.failure import Wrong
 from services.cli.option import Bus, Data, Json, Server, read_settings
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def print_instance(instance: Instance, as_json: bool) -> None:
 async def destroy_one(settings: Settings, name: str, force: bool, wait: bool) -> Instance:
     """Ask for its end, by id or name."""
     from services.audit.instances import LIVED, fold_instances
-    from services.cli.answer import ask, wait_for
+    from services.cli.answer import obtain, wait_for
     from services.cli.connection import asking
     from services.records.event import (
         InstanceDestroyRequested,
@@ -100,10 +100,8 @@ async def destroy_one(settings: Settings, name: str, force: bool, wait: bool) ->
         key, instance_id = found.workspace_id, found.instance_id
         request = InstanceDestroyRequested(workspace_id=key, instance_id=instance_id, force=force, reason="asked for")
 
-        answers = (InstanceDraining, InstanceStopping, InstanceEnded, InstanceRefused)
-        answer = await ask(bus, request, answers, key=key)
-        if isinstance(answer.record, InstanceRefused):
-            raise Failed(answer.record.reason)
+        answers = (InstanceDraining, InstanceStopping, InstanceEnded)
+        await obtain(bus, request, answers, (InstanceRefused,), key=key)
         if wait:
             await wait_for(bus, "event", (InstanceEnded,), lambda e: e.record.instance_id == instance_id, key=key)
         return fold_instances([e async for e in bus.subscribe("event", LIVED, key=key, live=False)])[instance_id]

@@ -129,7 +129,7 @@ def _draft(workspace: str, target: str, kind: str, payload: str) -> MessageReque
 
 
 async def _send(settings: Settings, draft: MessageRequested, wait: bool) -> tuple[str, object]:
-    from services.cli.answer import ask
+    from services.cli.answer import obtain
     from services.cli.connection import asking
     from services.records.message import PAYLOAD_INLINE_BYTES_MAX, MessageRefused, MessageSent
 
@@ -137,9 +137,10 @@ async def _send(settings: Settings, draft: MessageRequested, wait: bool) -> tupl
         if draft.payload.size > PAYLOAD_INLINE_BYTES_MAX:
             await bus.blobs.put(draft.payload.inline or b"")
             draft = draft.model_copy(update={"payload": draft.payload.model_copy(update={"inline": None})})
-        said = (await ask(bus, draft, [MessageSent, MessageRefused], key=draft.workspace_id, channel="task")).record
-        if isinstance(said, MessageRefused):
-            raise Failed(f"the message was not sent: {said.reason}")
+        words = "the message was not sent"
+        key = draft.workspace_id
+        answer = await obtain(bus, draft, [MessageSent], (MessageRefused,), key=key, words=words, channel="task")
+        said = answer.record
         assert isinstance(said, MessageSent)
         return said.message.message_id, await _answer(bus, said) if wait else None
 

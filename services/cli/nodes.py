@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from services.cli.failure import Failed, Wrong
+from services.cli.failure import Wrong
 from services.cli.option import Bus, Data, Json, Server, read_settings
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def _set(settings: Settings, node: str, pool: str, *, cordoned: bool, reason: st
 
 
 async def _ask(settings: Settings, node: str, pool: str, cordoned: bool, reason: str) -> None:
-    from services.cli.answer import ask
+    from services.cli.answer import obtain
     from services.cli.connection import asking
     from services.records.event import NodeCordoned, NodeCordonRequested, NodeRefused, pool_key
 
@@ -115,6 +115,4 @@ async def _ask(settings: Settings, node: str, pool: str, cordoned: bool, reason:
         raise Wrong("NODE is empty: give the id of a node, see `clawx nodes list`")
     request = NodeCordonRequested(pool=pool, node_id=node, cordoned=cordoned, reason=reason)
     async with asking(settings) as bus:
-        answer = await ask(bus, request, [NodeCordoned, NodeRefused], key=pool_key(pool))
-        if isinstance(answer.record, NodeRefused):
-            raise Failed(answer.record.reason)
+        await obtain(bus, request, [NodeCordoned], (NodeRefused,), key=pool_key(pool))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from services.cli.failure import Failed, Wrong
+from services.cli.failure import Wrong
 from services.cli.instance_creation import (
     Agent,
     Class,
@@ -80,7 +80,7 @@ def set_(
 
 
 async def _set(settings: Settings, request: WarmPoolRequested, tailoring: Tailoring) -> WarmPoolSet:
-    from services.cli.answer import ask
+    from services.cli.answer import obtain
     from services.cli.connection import asking
     from services.cli.profession_list import read_catalogue
     from services.definitions.catalogue import ProfessionUnknown
@@ -95,12 +95,10 @@ async def _set(settings: Settings, request: WarmPoolRequested, tailoring: Tailor
             raise Wrong(str(error)) from error
         digest = await bus.blobs.put(profession.to_json())
         found = {"profession": profession.id, "profession_digest": digest, "resources": resources}
-        answer = await ask(
-            bus, request.model_copy(update=found), [WarmPoolSet, WarmPoolRefused], key=request.workspace_id
-        )
-        if isinstance(answer.record, WarmPoolSet):
-            return answer.record
-        raise Failed(f"the warm pool was refused: {answer.record.reason}")
+        request, words = request.model_copy(update=found), "the warm pool was refused"
+        answer = await obtain(bus, request, [WarmPoolSet], (WarmPoolRefused,), key=request.workspace_id, words=words)
+        made: WarmPoolSet = answer.record
+        return made
 
 
 @app.command("list")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from services.cli.failure import Failed, Wrong
+from services.cli.failure import Wrong
 from services.cli.option import Bus, Data, Json, Server, read_settings
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def add(
 
 
 async def _add(settings: Settings, profession: Profession) -> ProfessionAdded:
-    from services.cli.answer import ask
+    from services.cli.answer import obtain
     from services.cli.connection import asking
     from services.cli.profession_list import read_catalogue
     from services.definitions.catalogue import AliasTaken
@@ -106,10 +106,10 @@ async def _add(settings: Settings, profession: Profession) -> ProfessionAdded:
             raise Wrong(str(error)) from error
         digest = await bus.blobs.put(profession.to_json())
         request = ProfessionAddRequested(profession=profession.id, digest=digest)
-        answer = await ask(bus, request, [ProfessionAdded, ProfessionRefused], key=SYSTEM_KEY)
-        if isinstance(answer.record, ProfessionAdded):
-            return answer.record
-        raise Failed(f"the profession was refused: {answer.record.reason}")
+        words = "the profession was refused"
+        answer = await obtain(bus, request, [ProfessionAdded], (ProfessionRefused,), key=SYSTEM_KEY, words=words)
+        added: ProfessionAdded = answer.record
+        return added
 
 
 @app.command()

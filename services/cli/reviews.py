@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from services.cli.failure import Failed, Wrong
+from services.cli.failure import Wrong
 from services.cli.option import Bus, Data, Json, Server, read_settings
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ async def _vote(
     settings: Settings, review_id: str, reviewer: str, roles: tuple[str, ...], approve: bool, comment: str, choice: str
 ) -> None:
     from services.audit.reviews import REVIEWED, fold_reviews
-    from services.cli.answer import ask
+    from services.cli.answer import obtain
     from services.cli.connection import asking
     from services.records.review import ReviewVoteRequested, VoteRecorded, VoteRefused
 
@@ -96,6 +96,5 @@ async def _vote(
             seen=found.subject,
             choice=choice,
         )
-        answer = (await ask(bus, request, [VoteRecorded, VoteRefused], key=found.workspace_id)).record
-        if isinstance(answer, VoteRefused):
-            raise Failed(f"the vote does not count: {answer.reason}")
+        words = "the vote does not count"
+        await obtain(bus, request, [VoteRecorded], (VoteRefused,), key=found.workspace_id, words=words)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from services.cli.failure import Failed, Wrong
+from services.cli.failure import Wrong
 from services.cli.option import WORKSPACE_DEFAULT, Bus, Data, Json, Server, Workspace, read_settings
 from services.cli.run import File, Inputs, Tags, read_wish
 
@@ -80,7 +80,7 @@ def create(
 async def _create(settings: Settings, file: Path, name: str, table: Timetable, typed: list[str], wish: Wish) -> Any:
     import getpass
 
-    from services.cli.answer import ask
+    from services.cli.answer import obtain
     from services.cli.connection import asking
     from services.cli.contents import keep_content
     from services.cli.profession_list import read_catalogue
@@ -113,10 +113,8 @@ async def _create(settings: Settings, file: Path, name: str, table: Timetable, t
             timetable=table,
             start=start,
         )
-        said = (await ask(bus, request, [ScheduleCreated, ScheduleRefused], key=wish.workspace_id)).record
-        if isinstance(said, ScheduleRefused):
-            raise Failed(f"the schedule was not made: {said.reason}")
-        return said
+        words, key = "the schedule was not made", wish.workspace_id
+        return (await obtain(bus, request, [ScheduleCreated], (ScheduleRefused,), key=key, words=words)).record
 
 
 @app.command("list")
@@ -236,7 +234,7 @@ def _change(settings: Settings, schedule: str, workspace: str, change: str, as_j
 async def _ask(settings: Settings, schedule: str, workspace: str, change: str) -> Record:
     import getpass
 
-    from services.cli.answer import ask
+    from services.cli.answer import obtain
     from services.cli.connection import asking
     from services.records.schedule import (
         ScheduleChanged,
@@ -253,7 +251,5 @@ async def _ask(settings: Settings, schedule: str, workspace: str, change: str) -
     starts = (ScheduledRunRequested, ScheduledRunQueued, ScheduledRunSkipped)
     answers = starts if change == "trigger" else (ScheduleChanged,)
     async with asking(settings) as bus:
-        said: Record = (await ask(bus, request, [*answers, ScheduleRefused], key=workspace)).record
-        if isinstance(said, ScheduleRefused):
-            raise Failed(said.reason)
+        said: Record = (await obtain(bus, request, answers, (ScheduleRefused,), key=workspace)).record
         return said

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from services.cli.failure import Failed, Wrong
+from services.cli.failure import Wrong
 from services.cli.option import Bus, Data, Json, Server, read_settings
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def _output(text: str) -> tuple[str, tuple[bytes, str]]:
 
 async def _answer(settings: Settings, task_id: str, result: str, outputs: dict[str, tuple[bytes, str]]) -> Task:
     from services.audit.tasks import TASKED, fold_tasks
-    from services.cli.answer import ask
+    from services.cli.answer import obtain
     from services.cli.connection import asking
     from services.cli.contents import keep_content
     from services.records.task import AskRefused, AttemptFailed, StageCompleted, StageEnded, TaskAnswerRequested
@@ -104,10 +104,8 @@ async def _answer(settings: Settings, task_id: str, result: str, outputs: dict[s
             result=result,
             outputs=tuple(contents),
         )
-        kinds = (StageCompleted, StageEnded, AttemptFailed, AskRefused)
-        said = (await ask(bus, request, kinds, key=found.workspace_id)).record
-        if not isinstance(said, StageCompleted):
-            raise Failed(said.reason)
+        failures = (StageEnded, AttemptFailed, AskRefused)
+        await obtain(bus, request, [StageCompleted], failures, key=found.workspace_id)
         return found
 
 
@@ -132,17 +130,15 @@ def cancel(
 
 
 async def _cancel(settings: Settings, task_id: str, reason: str) -> tuple[str, str]:
-    from services.cli.answer import ask
+    from services.cli.answer import obtain
     from services.cli.connection import asking
     from services.records.task import AskRefused, StageEnded, StageStopping, TaskCancelRequested
 
     async with asking(settings) as bus:
         workspace_id, run_id = await _owner_of(bus, task_id)
         request = TaskCancelRequested(workspace_id=workspace_id, run_id=run_id, task_id=task_id, reason=reason)
-        said = (await ask(bus, request, (StageEnded, StageStopping, AskRefused), key=workspace_id)).record
-        if isinstance(said, AskRefused):
-            raise Failed(said.reason)
-        return run_id, said.stage
+        answer = await obtain(bus, request, (StageEnded, StageStopping), (AskRefused,), key=workspace_id)
+        return run_id, answer.record.stage
 
 
 async def _owner_of(bus: OpenBus, task_id: str) -> tuple[str, str]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from services.cli import forks, workflow_import, workflow_show
-from services.cli.failure import DONE, WRONG, Failed, Wrong
+from services.cli.failure import DONE, WRONG, Wrong
 from services.cli.option import WORKSPACE_DEFAULT, Bus, Data, Json, Server, Workspace, read_settings
 from services.cli.run import File, Inputs, Key, Tags, read_wish
 
@@ -224,15 +224,13 @@ def _change(
 
 
 async def _ask_for(settings: Settings, run_id: str, request: Callable[[str], Ask], answer: type[Record]) -> None:
-    from services.cli.answer import ask
+    from services.cli.answer import obtain
     from services.cli.connection import asking
     from services.records.task import AskRefused
 
     async with asking(settings) as bus:
         run = await _find_run(bus, run_id)
-        said = (await ask(bus, request(run.workspace_id), [answer, AskRefused], key=run.workspace_id)).record
-        if isinstance(said, AskRefused):
-            raise Failed(said.reason)
+        await obtain(bus, request(run.workspace_id), [answer], (AskRefused,), key=run.workspace_id)
 
 
 @app.command()
@@ -260,17 +258,15 @@ def signal(
 
 
 async def _signal(settings: Settings, run_id: str, name: str, payload: str) -> str:
-    from services.cli.answer import ask
+    from services.cli.answer import obtain
     from services.cli.connection import asking
     from services.records.task import AskRefused, SignalRequested, StageCompleted
 
     async with asking(settings) as bus:
         run = await _find_run(bus, run_id)
         request = SignalRequested(workspace_id=run.workspace_id, run_id=run_id, signal=name, payload=payload)
-        answer = (await ask(bus, request, [StageCompleted, AskRefused], key=run.workspace_id)).record
-        if isinstance(answer, AskRefused):
-            raise Failed(answer.reason)
-        return str(answer.stage)
+        answer = await obtain(bus, request, [StageCompleted], (AskRefused,), key=run.workspace_id)
+        return str(answer.record.stage)
 
 
 async def _find_run(bus: OpenBus, run_id: str) -> Run:
