@@ -20,6 +20,13 @@ from bus.snapshot import Snapshots, witness_of
 logger = logging.getLogger(__name__)
 
 
+def said_by(role: str, chunk: Iterable[Stored]) -> Iterator[Stored]:
+    """What a role may have said. Where no other fence counts, looking for the name alone is ten times faster than
+    reading all headers; two thirds of a home are others' records."""
+    name = f"|{role}|".encode()
+    return (stored for stored in chunk if name in packed_of(stored))
+
+
 class HomeFold:
     """The fold of a role's own admitted facts on its home partition, with the fences found on the way."""
 
@@ -61,16 +68,10 @@ class HomeFold:
     async def read(self, log: Log, end: int) -> None:
         """Fold on, up to but not including this offset."""
         async for chunk in chunks_until(log, self.home, self._admission.offset, end):
-            for stored, peek, counts in self._admission.admit(self._own(chunk)):
+            for stored, peek, counts in self._admission.admit(said_by(self.role.name, chunk)):
                 if counts and isinstance(peek, Peek) and peek.origin.role == self.role.name:
                     self._fold(stored, peek)
             self._admission.offset = chunk[-1].offset + 1
-
-    def _own(self, chunk: Iterable[Stored]) -> Iterator[Stored]:
-        """What this role may have said. No other fence counts here, and looking for the name alone is ten times faster
-        than reading all headers; two thirds of a home are others' records."""
-        name = f"|{self.role.name}|".encode()
-        return (stored for stored in chunk if name in packed_of(stored))
 
     def _fold(self, stored: Stored, peek: Peek) -> None:
         if peek.origin.kind != "fact":

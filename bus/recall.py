@@ -12,7 +12,7 @@ from bus.channel import Partition
 from bus.codec import Codec, Peek
 from bus.decider import Role
 from bus.errors import Fatal, Undecodable
-from bus.home_fold import chunks_until
+from bus.home_fold import chunks_until, said_by
 from bus.log import Log, Stored
 from bus.memory import Recall, Recalled, Recollection
 from bus.reader import Admission
@@ -43,7 +43,7 @@ async def _decisions(
     facts: list[Fact] = []
     first = 0
     async for chunk in chunks_until(log, home, 0, wanted.before):
-        for stored, peek, counts in admission.admit(chunk):
+        for stored, peek, counts in admission.admit(said_by(role, chunk)):
             if not counts or isinstance(peek, Undecodable) or peek.origin.kind != "fact" or peek.origin.role != role:
                 continue
             if peek.origin.part == 0:
