@@ -30,6 +30,7 @@ from tests.simulation.bank_process import Process, SimulatedBlobs
 from tests.simulation.budget_check import problems
 from tests.simulation.log import SimulatedLog
 from tests.simulation.loop import Stuck, VirtualClock, VirtualLoop, elapse, simulate
+from tests.simulation.seeds import report_seeds
 from tests.simulation.storage import Storage
 from tests.simulation.weather import CALM, CLIENTS, STORMS
 
@@ -205,18 +206,5 @@ def run_world(seed: int) -> BudgetWorld:
     return world
 
 
-def main(argument: str) -> int:
-    """Print what is wrong with each seed that fails; the number of those is the exit code."""
-    first, _, last = argument.partition(":")
-    failures = 0
-    for seed in range(int(first), int(last or int(first) + 1)):
-        wrong = run_world(seed).wrong
-        failures += bool(wrong)
-        for problem in wrong:
-            sys.stdout.write(f"seed {seed}: {problem}\n")
-    sys.stdout.write(f"{failures} seeds failed\n")
-    return min(failures, 100)
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    sys.exit(report_seeds(sys.argv[1], lambda seed: run_world(seed).wrong))
