@@ -20,6 +20,7 @@ from typing import Any
 import aiohttp
 import psutil
 
+from services.cli.bench.pace import at_rate
 from services.cli.failure import Failed
 
 START_S_MAX = 60
@@ -46,16 +47,7 @@ class Calls:
     async def run(self, rate: int, seconds: float) -> None:
         """Make so many calls a second for so long."""
         chance = random.Random(self.seed)
-        began = time.perf_counter()
-        pending: set[asyncio.Task[None]] = set()
-        for number in range(int(rate * seconds)):
-            due = began + number / rate
-            if (left := due - time.perf_counter()) > 0:
-                await asyncio.sleep(left)
-            task = asyncio.create_task(self._call(chance.random(), due))
-            pending.add(task)
-            task.add_done_callback(pending.discard)
-        await asyncio.gather(*pending)
+        await at_rate(rate, int(rate * seconds), lambda _, due: self._call(chance.random(), due))
 
     async def _call(self, chance: float, due: float) -> None:
         if chance < WRITES or not self.run_ids:

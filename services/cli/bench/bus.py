@@ -23,6 +23,7 @@ from bus.publisher import Publisher
 from bus.reader import START, FencedReader
 from bus.record import Origin, derive_trace
 from services.cli.bench.engine import quantile_ms
+from services.cli.bench.pace import at_rate
 from services.records import language_codec
 from services.records.task import SignalRequested
 from services.settings import Settings
@@ -84,16 +85,7 @@ class Latency:
         """Seconds from due to handled of all records but those of the first moments."""
         count, skipped = int(rate * (seconds + WARM_UP_S)), int(rate * WARM_UP_S)
         handling = asyncio.create_task(self._handle(count))
-        pending: set[asyncio.Task[None]] = set()
-        began = time.perf_counter()
-        for number in range(count):
-            due = began + number / rate
-            if (left := due - time.perf_counter()) > 0:
-                await asyncio.sleep(left)
-            task = asyncio.create_task(self._publish(number, due))
-            pending.add(task)
-            task.add_done_callback(pending.discard)
-        await asyncio.gather(*pending)
+        await at_rate(rate, count, self._publish)
         await handling
         await self._publisher.close()
         return self._latencies_s[skipped:]

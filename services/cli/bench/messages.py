@@ -18,6 +18,7 @@ from bus.publisher import Publisher
 from bus.reader import START, FencedReader
 from bus.record import Record
 from services.cli.bench.fleet import Fleet, fleet
+from services.cli.bench.pace import at_rate
 from services.cli.failure import Failed
 from services.records.content import Content, Resources
 from services.records.instance import InstanceEnded, InstanceReady, InstanceRefused, InstanceRequested
@@ -95,15 +96,9 @@ class Talk:
 
     async def run(self, rate: int, seconds: float) -> float:
         """Send so many a second for so long; seconds until all were acknowledged."""
-        began, sending = time.perf_counter(), set[asyncio.Task[None]]()
-        hearing = asyncio.create_task(self._hear(int(rate * seconds)))
-        for number in range(int(rate * seconds)):
-            due = began + number / rate
-            if (left := due - time.perf_counter()) > 0:
-                await asyncio.sleep(left)
-            task = asyncio.create_task(self._send(number, due))
-            sending.add(task)
-            task.add_done_callback(sending.discard)
+        began, count = time.perf_counter(), int(rate * seconds)
+        hearing = asyncio.create_task(self._hear(count))
+        await at_rate(rate, count, self._send)
         async with asyncio.timeout(LAST_S_MAX):
             await hearing
         return time.perf_counter() - began
