@@ -91,7 +91,7 @@ async def test_a_fleet_that_is_refused_waits_together_and_all_of_it_succeeds(tmp
 
 @pytest.mark.skipif(importlib.util.find_spec("openai") is None, reason="the extra `model` is not installed")
 async def test_a_model_waits_for_the_quota_of_its_instance(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level("INFO")
+    caplog.set_level("INFO", logger="services")
     look = ("list_files", "{}")
     async with World.open(tmp_path) as world, world.node():
         order = await world.start(agent="model", resources=Resources(slots=3, api_calls_per_minute=1))

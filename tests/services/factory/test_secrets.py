@@ -61,6 +61,7 @@ async def test_no_secret_is_in_a_record_a_log_or_an_argument_list(
     tmp_path: Path, key_file: str, end: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("DEBUG")
+    caplog.set_level("DEBUG", logger="services")
     async with World.open(tmp_path) as world, world.node(secrets=("KEY_OF_TEST", key_file)):
         order = await world.start(agent="command")
         secrets = {"A": {"env": "KEY_OF_TEST"}, "B": {"file": key_file}}
